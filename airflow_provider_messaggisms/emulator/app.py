@@ -1,0 +1,113 @@
+"""
+The seven calls: HTTP in, one call of the store, the envelope out. No rules in here.
+
+Paths are answered with and without their closing slash, because the vendor's own file writes them both ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from airflow_provider_messaggisms.emulator import answers, payload, refusals
+from airflow_provider_messaggisms.emulator.control import Control, control_routes
+from airflow_provider_messaggisms.emulator.door import Door
+from airflow_provider_messaggisms.emulator.exchanges import Record
+from airflow_provider_messaggisms.emulator.responses import answered, read_body, refused
+from airflow_provider_messaggisms.emulator.store import Store
+
+
+def gateway_routes(store: Store) -> APIRouter:
+    """Return the routes of the vendor's API on this store."""
+    routes = APIRouter()
+
+    @routes.get("/messages", include_in_schema=False)
+    @routes.get("/messages/")
+    async def list_messages() -> Response:
+        entries = [answers.list_entry(message) for message in store.messages()]
+        return answered(answers.success(entries, answers.results(len(entries)), str(store.credit_eur)))
+
+    @routes.post("/messages", include_in_schema=False)
+    @routes.post("/messages/")
+    async def send_message(request: Request) -> Response:
+        raw = await read_body(request)
+        message = store.create(payload.read_order(raw), len(raw))
+        shown = answers.message_object(message, message.created_at, store.personality)
+        return answered(answers.success([shown], "Message Queued", str(store.credit_eur)), 201)
+
+    @routes.delete("/messages", include_in_schema=False)
+    @routes.delete("/messages/")
+    async def delete_nothing() -> Response:
+        raise refusals.id_required()
+
+    @routes.get("/messages/{id}/", include_in_schema=False)
+    @routes.get("/messages/{id}")
+    async def get_message(request: Request) -> Response:
+        message = store.message(request.path_params["id"])
+        shown = answers.message_object(message, store.clock.now(), store.personality)
+        return answered(answers.success([shown], answers.results(1), str(store.credit_eur)))
+
+    @routes.put("/messages/{id}/", include_in_schema=False)
+    @routes.put("/messages/{id}")
+    async def update_message(request: Request) -> Response:
+        raw = await read_body(request)
+        amendment = payload.read_amendment(raw, empty_is_accepted=store.personality.empty_put == "accepted")
+        message = store.amend(request.path_params["id"], amendment, len(raw))
+        shown = answers.message_object(message, store.clock.now(), store.personality)
+        status = int(store.personality.put_status)
+        return answered(answers.success(shown, "Updated", str(store.credit_eur)), status)
+
+    @routes.delete("/messages/{id}/", include_in_schema=False)
+    @routes.delete("/messages/{id}")
+    async def delete_message(request: Request) -> Response:
+        store.delete(request.path_params["id"])
+        return answered(answers.success([], f"{request.path_params['id']} Deleted", None))
+
+    @routes.get("/messages/{id}/recipients", include_in_schema=False)
+    @routes.get("/messages/{id}/recipients/")
+    async def get_recipients(request: Request) -> Response:
+        message = store.message_with_recipients(request.path_params["id"])
+        now = store.clock.now()
+        shown = [answers.recipient_object(message, recipient, now) for recipient in message.recipients]
+        return answered(answers.success(shown, answers.results(len(shown)), store.credit_eur))
+
+    @routes.get("/messages/{id}/recipients/{number}")
+    async def get_recipient(request: Request) -> Response:
+        message, recipient = store.recipient(request.path_params["id"], request.path_params["number"])
+        shown = answers.recipient_object(message, recipient, store.clock.now())
+        return answered(answers.success([shown], answers.results(1), store.credit_eur))
+
+    return routes
+
+
+def create_app(store: Store, control: Control, record: Record, tokens: Mapping[str, frozenset[str]]) -> ASGIApp:
+    """Put the gateway together: its calls and its control plane behind the door."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+
+    app = FastAPI(
+        title="MessaggiSMS gateway emulator",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/_emulator/openapi.json",
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    app.include_router(gateway_routes(store))
+    app.include_router(control_routes(control))
+
+    @app.exception_handler(refusals.Refusal)
+    async def on_refusal(_: Request, refusal: refusals.Refusal) -> Response:
+        return refused(refusal)
+
+    @app.exception_handler(HTTPException)
+    async def on_unknown(_: Request, error: HTTPException) -> Response:
+        return refused(refusals.no_such_call(error.status_code, dict(error.headers or {})))
+
+    return Door(app, record, tokens)

@@ -1,0 +1,215 @@
+"""
+What the body of a POST or a PUT says: bytes in, checked values out, or a refusal. No HTTP, no state.
+
+Writing is checked strictly, so that a client's mistake is seen here and not at the gateway: a wrong type is refused
+(assumed, as the vendor only documents missing parameters), and only recipients are read leniently, because that is
+documented: a number in any other form is counted as invalid, not refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from airflow_provider_messaggisms.emulator import refusals
+from airflow_provider_messaggisms.emulator.fates import INVALID_DIGITS
+
+ROME = ZoneInfo("Europe/Rome")
+# Assumed: a prefix of one to three digits, and fifteen digits in all, as in E.164.
+_NUMBER = re.compile(r"\+([1-9][0-9]{0,2})-([0-9]{4,14})")
+_NUMERIC_SENDER = re.compile(r"\+?[0-9]+")
+_YEAR_FIRST = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
+_DAY_FIRST = re.compile(r"(\d{2})-(\d{2})-(\d{4})", re.ASCII)
+_MAX_DIGITS_SHOWN = 40
+
+Fields = dict[str, str]
+Addressee = tuple[str, Fields | None]
+
+
+class Options(msgspec.Struct):
+    """The options of a POST. Of these a PUT knows only ``timestamp_send``."""
+
+    flash: bool | None = None
+    realtime: bool | None = None
+    timestamp_send: str | None = None
+    custom: str | None = None
+    callback_url: str | None = None
+    callback_field: str | None = None
+
+
+class PostBody(msgspec.Struct):
+    """The body of a POST, typed but not yet complete: ``null`` and absent are the same."""
+
+    sender: str | None = None
+    body: str | None = None
+    recipients: str | list[Any] | dict[str, Any] | None = None
+    test: bool | None = None
+    priority: float | None = None
+    transaction: bool | None = None
+    options: Options | None = None
+
+
+class PutBody(msgspec.Struct):
+    """The body of a PUT."""
+
+    recipients: str | list[Any] | dict[str, Any] | None = None
+    transaction: bool | None = None
+    options: Options | None = None
+
+
+class Addressees(msgspec.Struct):
+    """The recipients of one call: those in the gateway's form, and what was written instead of the others."""
+
+    valid: list[Addressee]
+    invalid: list[str]
+
+
+class Order(msgspec.Struct):
+    """A message to send, complete and in range. ``day_start`` is in seconds since 1970, or None for now."""
+
+    sender: str
+    body: str
+    addressees: Addressees
+    test: bool
+    priority: float
+    transaction: bool
+    options: Options
+    day_start: float | None
+
+
+class Amendment(msgspec.Struct):
+    """A change to a message. ``transaction`` is None where the PUT does not speak of it."""
+
+    addressees: Addressees
+    transaction: bool | None
+    day_start: float | None
+
+
+def read_order(raw: bytes) -> Order:
+    """
+    Read the body of a POST.
+
+    :raises Refusal: Something is missing, of a wrong type, or out of range.
+    """
+    post = _decode(raw, PostBody)
+    if not post.sender:
+        raise refusals.parameter_missing("sender")
+    if not post.body:
+        raise refusals.parameter_missing("body")
+    if not post.recipients:
+        raise refusals.parameter_missing("recipients")
+    _check_sender(post.sender)
+    priority = 1.0 if post.priority is None else post.priority
+    if not 1.0 <= priority <= 1000.0:
+        raise refusals.parameter_bad("priority", "1.00 is the minimum (and 1000 the emulator's maximum)")
+    options = post.options or Options()
+    return Order(
+        sender=post.sender,
+        body=post.body,
+        addressees=read_addressees(post.recipients),
+        test=bool(post.test),
+        priority=priority,
+        transaction=bool(post.transaction),
+        options=options,
+        day_start=_day_start(options.timestamp_send),
+    )
+
+
+def read_amendment(raw: bytes, *, empty_is_accepted: bool) -> Amendment:
+    """
+    Read the body of a PUT.
+
+    :raises Refusal: Something is missing, of a wrong type, or out of range.
+    """
+    put = _decode(raw, PutBody)
+    empty = isinstance(put.recipients, list) and not put.recipients
+    if not put.recipients and not (empty and empty_is_accepted):
+        raise refusals.parameter_missing("recipients")
+    return Amendment(
+        addressees=read_addressees(put.recipients or []),
+        transaction=put.transaction,
+        day_start=_day_start(put.options.timestamp_send if put.options else None),
+    )
+
+
+def read_addressees(recipients: str | list[Any] | dict[str, Any]) -> Addressees:
+    """
+    Tell the good numbers from the others.
+
+    :raises Refusal: The fields of a recipient are not names and texts.
+    """
+    valid: list[Addressee] = []
+    invalid: list[str] = []
+    one_or_many: Iterable[Any] = recipients if isinstance(recipients, list) else [recipients]
+    for one in one_or_many:
+        number, fields = (one.get("number"), _fields(one.get("fields"))) if isinstance(one, dict) else (one, None)
+        if isinstance(number, str) and is_number(number) and not number.endswith(INVALID_DIGITS):
+            valid.append((number, fields))
+        else:
+            invalid.append(_as_written(number))
+    return Addressees(valid, invalid)
+
+
+def is_number(text: str) -> bool:
+    """Tell whether this is ``+<country code>-<digits>``."""
+    match = _NUMBER.fullmatch(text)
+    return match is not None and len(match[1]) + len(match[2]) <= 15
+
+
+_Body = TypeVar("_Body", PostBody, PutBody)
+
+
+def _decode(raw: bytes, form: type[_Body]) -> _Body:
+    """Read JSON. Whatever is wrong with it, down to a nesting that would exhaust the stack, is a refusal."""
+    try:
+        return msgspec.json.decode(raw.removeprefix(b"\xef\xbb\xbf"), type=form)
+    except msgspec.ValidationError as error:
+        raise refusals.body_unreadable(str(error)[:200]) from error
+    except (ValueError, RecursionError) as error:
+        raise refusals.body_unreadable("not valid JSON in UTF-8") from error
+
+
+def _fields(value: Any) -> Fields | None:
+    """Check a recipient's fields. An empty list is accepted for none: it is what the gateway itself shows."""
+    if not value:
+        return None
+    if not isinstance(value, dict):
+        raise refusals.parameter_bad("recipients", "fields is not an object")
+    if not all(isinstance(text, str) for text in value.values()):
+        raise refusals.parameter_bad("recipients", "a field holds something else than a text")
+    return value
+
+
+def _as_written(number: Any) -> str:
+    """Show what stood in the place of a number."""
+    if isinstance(number, str):
+        return number
+    return msgspec.json.encode(number).decode()[:_MAX_DIGITS_SHOWN]
+
+
+def _check_sender(sender: str) -> None:
+    longest = 14 if _NUMERIC_SENDER.fullmatch(sender) else 11
+    if not 3 <= len(sender) <= longest:
+        raise refusals.parameter_bad("sender", "3 to 11 characters, or 3 to 14 digits")
+
+
+def _day_start(text: str | None) -> float | None:
+    """Return the midnight in Rome with which a day begins, for ``2026-12-24`` or ``24-12-2026``."""
+    if not text:
+        return None
+    if match := _YEAR_FIRST.fullmatch(text):
+        year, month, day = match.groups()
+    elif match := _DAY_FIRST.fullmatch(text):
+        day, month, year = match.groups()
+    else:
+        raise refusals.parameter_bad("timestamp_send", "a day is written YYYY-MM-DD or DD-MM-YYYY")
+    try:
+        midnight = date(int(year), int(month), int(day))
+        return datetime(midnight.year, midnight.month, midnight.day, tzinfo=ROME).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise refusals.parameter_bad("timestamp_send", "there is no such day") from error

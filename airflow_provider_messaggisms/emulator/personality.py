@@ -1,0 +1,51 @@
+"""
+What nobody outside the vendor knows, as switches: the emulator can behave either way, and a client must stand both.
+
+The defaults follow the vendor's examples where there is one, else the choice that is harder on a careless client.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args, get_type_hints
+
+
+@dataclass(frozen=True, slots=True)
+class Personality:
+    """
+    One way in which the undocumented may turn out.
+
+    :param empty_put: A PUT with an empty list of recipients is ``accepted`` (default) or ``refused`` (422/302).
+    :param repeats: A number that the message already has is sent to ``twice`` (default) or ``merged``.
+    :param list_order: ``GET /messages/`` shows the ``newest`` first (default) or the ``oldest``.
+    :param put_status: A PUT that worked answers ``200`` (default) or ``201``.
+    :param custom_echo: ``options.custom`` that holds a JSON object comes back as an ``object`` (default) or as the
+        ``string`` that was sent.
+    """
+
+    empty_put: Literal["accepted", "refused"] = "accepted"
+    repeats: Literal["twice", "merged"] = "twice"
+    list_order: Literal["newest", "oldest"] = "newest"
+    put_status: Literal["200", "201"] = "200"
+    custom_echo: Literal["object", "string"] = "object"
+
+    @classmethod
+    def choices(cls) -> dict[str, tuple[str, ...]]:
+        """Return every switch with its values, the default first."""
+        hints = get_type_hints(cls)
+        return {field.name: get_args(hints[field.name]) for field in fields(cls)}
+
+    @classmethod
+    def read(cls, values: dict[str, Any]) -> Personality:
+        """
+        Build a personality from names and values; what is not named keeps its default.
+
+        :raises ValueError: An unknown switch, or a value that it does not have.
+        """
+        choices = cls.choices()
+        for name, value in values.items():
+            if name not in choices:
+                raise ValueError(f"no such switch: {name}; there are {', '.join(choices)}")
+            if str(value) not in choices[name]:
+                raise ValueError(f"{name} is one of {', '.join(choices[name])}")
+        return cls(**{name: str(value) for name, value in values.items()})  # type: ignore[arg-type]
