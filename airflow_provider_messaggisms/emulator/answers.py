@@ -16,7 +16,7 @@ from typing import Any
 from airflow_provider_messaggisms.emulator.fates import ON_HANDSET, Status
 from airflow_provider_messaggisms.emulator.payload import ROME
 from airflow_provider_messaggisms.emulator.personality import Personality
-from airflow_provider_messaggisms.emulator.store import Message, Recipient
+from airflow_provider_messaggisms.emulator.store import PRICE_PER_PART_EUR, Message, Recipient
 
 Json = dict[str, Any]
 
@@ -47,7 +47,6 @@ def list_entry(message: Message) -> Json:
 
 def message_object(message: Message, now: float, personality: Personality) -> Json:
     """Show a message."""
-    price = message.price_eur(message.parts)
     counts = _count(message, now)
     return {
         "id": message.id,
@@ -62,10 +61,10 @@ def message_object(message: Message, now: float, personality: Personality) -> Js
         "options": _options(message, personality),
         "transaction": message.closed_at is None,
         "statistics": counts["statistics"],
-        "base_price": price,
+        "base_price": round(message.parts * PRICE_PER_PART_EUR, 6),
         "timestamp": _epoch_text(message.created_at),
         "last_update": _epoch_text(counts["last_change"]),
-        "price": price,
+        "price": message.price_eur(message.parts),
         "state": counts["state"],
     }
 

@@ -16,9 +16,17 @@ from starlette.types import ASGIApp
 from airflow_provider_messaggisms.emulator import answers, payload, refusals
 from airflow_provider_messaggisms.emulator.control import Control, control_routes
 from airflow_provider_messaggisms.emulator.door import Door
-from airflow_provider_messaggisms.emulator.exchanges import Record
+from airflow_provider_messaggisms.emulator.exchanges import Record, pattern_of
 from airflow_provider_messaggisms.emulator.responses import answered, read_body, refused
 from airflow_provider_messaggisms.emulator.store import Store
+
+# Starlette names only the methods of the first route that has the path; a 405 must name all.
+METHODS = {
+    "/messages/": "GET, POST, DELETE",
+    "/messages/{id}": "GET, PUT, DELETE",
+    "/messages/{id}/recipients/": "GET",
+    "/messages/{id}/recipients/{number}": "GET",
+}
 
 
 def gateway_routes(store: Store) -> APIRouter:
@@ -107,7 +115,8 @@ def create_app(store: Store, control: Control, record: Record, tokens: Mapping[s
         return refused(refusal)
 
     @app.exception_handler(HTTPException)
-    async def on_unknown(_: Request, error: HTTPException) -> Response:
-        return refused(refusals.no_such_call(error.status_code, dict(error.headers or {})))
+    async def on_unknown(request: Request, error: HTTPException) -> Response:
+        methods = METHODS.get(pattern_of(request.url.path)) if error.status_code == 405 else None
+        return refused(refusals.no_such_call(error.status_code, {"allow": methods} if methods else None))
 
     return Door(app, record, tokens)

@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"\+([1-9][0-9]{0,2})-([0-9]{4,14})")
 _NUMERIC_SENDER = re.compile(r"\+?[0-9]+")
 _YEAR_FIRST = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
 _DAY_FIRST = re.compile(r"(\d{2})-(\d{2})-(\d{4})", re.ASCII)
-_MAX_DIGITS_SHOWN = 40
+_MAX_CHARACTERS_SHOWN = 40
 
 Fields = dict[str, str]
 Addressee = tuple[str, Fields | None]
@@ -189,7 +189,10 @@ def _as_written(number: Any) -> str:
     """Show what stood in the place of a number."""
     if isinstance(number, str):
         return number
-    return msgspec.json.encode(number).decode()[:_MAX_DIGITS_SHOWN]
+    try:
+        return msgspec.json.encode(number).decode()[:_MAX_CHARACTERS_SHOWN]
+    except ValueError:  # Python refuses to write an integer of more than 4,300 digits.
+        return "a number"
 
 
 def _check_sender(sender: str) -> None:

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from airflow_provider_messaggisms.emulator.payload import read_addressees, read_amendment, read_order
+from airflow_provider_messaggisms.emulator.refusals import Refusal
+
+GOOD: dict[str, Any] = {"sender": "ops", "body": "hello", "recipients": "+39-3491234567"}
+
+
+def order(**changes: Any) -> bytes:
+    return json.dumps(GOOD | changes).encode()
+
+
+def day(text: str) -> float | None:
+    return read_order(order(options={"timestamp_send": text})).day_start
+
+
+@pytest.mark.parametrize("name", ["sender", "body", "recipients"])
+@pytest.mark.parametrize("empty", [None, ""])
+def test_a_required_parameter_that_is_missing_is_named(name: str, empty: Any) -> None:
+    with pytest.raises(Refusal, match=name) as refusal:
+        read_order(order(**{name: empty}))
+    assert (refusal.value.status, refusal.value.code) == (422, 302)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"sender": 5},
+        {"body": ["x"]},
+        {"recipients": 5},
+        {"test": "yes"},
+        {"priority": "1"},
+        {"priority": 0.99},
+        {"priority": 1001},
+        {"transaction": 1},
+        {"options": []},
+        {"options": {"custom": {"a": 1}}},
+        {"options": {"flash": "no"}},
+        {"options": {"timestamp_send": 20260520}},
+        {"recipients": {"number": "+39-3491234567", "fields": ["x"]}},
+        {"recipients": {"number": "+39-3491234567", "fields": {"name": 5}}},
+    ],
+    ids=str,
+)
+def test_a_parameter_of_a_wrong_type_or_out_of_range_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(Refusal) as refusal:
+        read_order(order(**wrong))
+    assert (refusal.value.status, refusal.value.code) == (422, 302)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{",
+        b"\xff\xfe{\x00}\x00",
+        b'{"sender": "\xff"}',
+        b'{"sender": "\\ud800"}',
+        b'{"recipients": ' + b"[" * 100_000,
+        b'{"priority": 1e999}',
+        b'{"priority": NaN}',
+        b"sender=ops",
+    ],
+)
+def test_a_body_that_is_not_the_json_expected_is_refused(raw: bytes) -> None:
+    with pytest.raises(Refusal):
+        read_order(raw)
+
+
+def test_a_byte_order_mark_does_no_harm() -> None:
+    assert read_order(b"\xef\xbb\xbf" + order()).sender == "ops"
+
+
+@pytest.mark.parametrize("sender", ["ops", "elevenchars", "12345678901234", "+1234567890123"])
+def test_a_sender_in_range_is_taken(sender: str) -> None:
+    assert read_order(order(sender=sender)).sender == sender
+
+
+@pytest.mark.parametrize("sender", ["op", "twelve chars", "123456789012345", "12"])
+def test_a_sender_out_of_range_is_refused(sender: str) -> None:
+    with pytest.raises(Refusal, match="sender"):
+        read_order(order(sender=sender))
+
+
+def test_recipients_come_in_every_documented_form() -> None:
+    person = {"number": "+39-3491234567", "fields": {"name": "Anna"}}
+    assert read_addressees("+39-3491234567").valid == [("+39-3491234567", None)]
+    assert read_addressees(person).valid == [("+39-3491234567", {"name": "Anna"})]
+    assert read_addressees(["+1-2125550123", person]).valid == [
+        ("+1-2125550123", None),
+        ("+39-3491234567", {"name": "Anna"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "+393491234567",
+        "3491234567",
+        "+39-349 1234567",
+        "+39-349123456x",
+        "+39-123",
+        "+0-3491234567",
+        "+39-34912345678901",
+        "+39-٣٤٩١٢٣٤٥٦٧",
+        "+39-3490000009",
+        "",
+        5,
+        None,
+        {"a": 1},
+        10**5000,
+    ],
+    ids=lambda number: str(number)[:20] if not isinstance(number, int) else "a number of JSON",
+)
+def test_a_number_in_any_other_form_is_counted_as_invalid(number: Any) -> None:
+    addressees = read_addressees([number, "+39-3491234567"])
+    assert len(addressees.invalid) == 1
+    assert len(addressees.valid) == 1
+
+
+def test_a_day_begins_at_midnight_in_rome() -> None:
+    rome = ZoneInfo("Europe/Rome")
+    assert day("2026-12-24") == day("24-12-2026") == datetime(2026, 12, 24, tzinfo=rome).timestamp()
+    assert day("2026-03-29") == datetime(2026, 3, 29, tzinfo=rome).timestamp()
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-02-30", "2026/12/24", "2026-12-24T10:00", "12-2026-24", "0000-01-01", "0001-01-01x"]
+)
+def test_what_is_not_a_day_is_refused(text: str) -> None:
+    with pytest.raises(Refusal, match="timestamp_send"):
+        day(text)
+
+
+def test_an_empty_list_in_a_put_depends_on_the_personality() -> None:
+    raw = b'{"recipients": [], "transaction": false}'
+    assert read_amendment(raw, empty_is_accepted=True).transaction is False
+    with pytest.raises(Refusal, match="recipients"):
+        read_amendment(raw, empty_is_accepted=False)
+
+
+def test_a_put_needs_recipients() -> None:
+    with pytest.raises(Refusal, match="recipients"):
+        read_amendment(b'{"transaction": false}', empty_is_accepted=True)

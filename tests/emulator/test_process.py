@@ -1,0 +1,82 @@
+"""The emulator as a process: how it starts, what it says, how it ends."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "airflow_provider_messaggisms.emulator"]
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start emulators, and end those that the test has not ended."""
+    running: list[subprocess.Popen[str]] = []
+
+    def starter(*options: str) -> subprocess.Popen[str]:
+        pipe = subprocess.PIPE
+        process = subprocess.Popen([*COMMAND, *options], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        running.append(process)
+        return process
+
+    yield starter
+    for process in running:
+        process.kill()
+        with process:
+            pass
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_where_it_listens_and_ends_well_on_a_signal(start: Start, ending: signal.Signals) -> None:
+    process = start("--port", "0", "--speed", "60")
+    announced, _, address = first_line(process).rpartition(" ")
+    assert announced == "messaggisms-emulator listening on"
+    with urllib.request.urlopen(f"{address}/_emulator/", timeout=10) as answer:
+        assert answer.status == 200
+    process.send_signal(ending)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_it_does_not_outlive_whoever_started_it(start: Start) -> None:
+    process = start("--port", "0", "--stop-with-stdin")
+    first_line(process)
+    assert process.stdin
+    process.stdin.close()
+    assert process.wait(timeout=20) == 0
+
+
+def test_it_hides_from_other_machines_unless_told_otherwise(start: Start) -> None:
+    process = start("--host", "0.0.0.0", "--port", "0")
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert "--allow-remote" in err
+    permitted = start("--host", "0.0.0.0", "--port", "0", "--allow-remote")
+    assert first_line(permitted).startswith("messaggisms-emulator listening on http://0.0.0.0:")
+
+
+def test_a_port_that_is_taken_is_said_so(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        process = start("--port", str(taken.getsockname()[1]))
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "cannot listen on 127.0.0.1" in err
+
+
+def test_a_clock_that_stands_still_has_a_name_of_its_own(start: Start) -> None:
+    process = start("--speed", "0")
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert "--clock manual" in err

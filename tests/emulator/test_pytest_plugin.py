@@ -1,0 +1,93 @@
+"""The fixture that teams get for their own tests, tried the way they use it: in a pytest of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from airflow_provider_messaggisms.emulator.pytest_plugin import Exchange, Gateway
+from tests.emulator.conftest import Call
+
+pytest_plugins = ["pytester"]
+
+SEND = {
+    "sender": "ops",
+    "body": "Ciao {{name}}",
+    "recipients": {"number": "+39-3491234567", "fields": {"name": "Anna"}},
+}
+
+
+def test_what_the_phone_received_is_told_in_full(messaggisms_gateway: Gateway, call: Call) -> None:
+    custom = '{"airflow": {"key": "k", "dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1}, "custom": 1}'
+    answer = call("POST", "/messages/", SEND | {"options": {"custom": custom}})
+    messaggisms_gateway.advance(10)
+    (sms,) = messaggisms_gateway.inbox()
+    assert (sms.number, sms.sender, sms.text, sms.parts) == ("+39-3491234567", "ops", "Ciao Anna", 1)
+    assert (sms.state, sms.delivered, sms.message_id) == ("DELIVERED_TO_HANDSET", True, answer.json["data"][0]["id"])
+    assert sms.airflow == {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1}
+    assert sms.custom == custom
+    assert messaggisms_gateway.requests() == [Exchange("POST", "/messages/", 201)]
+    assert messaggisms_gateway.credit == 99.95
+
+
+@pytest.mark.parametrize("custom", ["", "x", "[]", "{", '{"airflow": 5}', '{"airflow": {"dag_id": []}}', "[" * 5000])
+def test_a_custom_of_somebody_elses_is_no_trouble(messaggisms_gateway: Gateway, call: Call, custom: str) -> None:
+    assert call("POST", "/messages/", SEND | {"options": {"custom": custom}}).status == 201
+    (sms,) = messaggisms_gateway.inbox()
+    assert not sms.airflow
+    assert sms.custom == custom
+
+
+def test_the_inbox_can_be_narrowed_and_a_stuck_sms_decided(messaggisms_gateway: Gateway, call: Call) -> None:
+    for number in ("+39-3490000005", "+39-3491234567", "+39-3490000005"):
+        call("POST", "/messages/", SEND | {"recipients": number})
+    messaggisms_gateway.advance(10)
+    stuck = messaggisms_gateway.inbox(number="+39-3490000005")
+    assert len(stuck) == 2
+    assert messaggisms_gateway.inbox(message_id=stuck[0].message_id) == stuck[:1]
+    assert messaggisms_gateway.inbox(limit=1) == stuck[:1]
+    messaggisms_gateway.decide(stuck[0], "EXPIRED_EXPIRED")
+    assert [sms.state for sms in messaggisms_gateway.inbox()] == [
+        "EXPIRED_EXPIRED",
+        "DELIVERED_TO_HANDSET",
+        "PENDING_ENROUTE",
+    ]
+
+
+def test_each_test_finds_an_empty_gateway_and_a_connection_to_it(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import json, os, urllib.request
+        import pytest
+
+        @pytest.mark.parametrize("turn", [1, 2])
+        def test_turn(messaggisms_gateway, turn):
+            connection = json.loads(os.environ["AIRFLOW_CONN_MESSAGGISMS_DEFAULT"])
+            assert connection["conn_type"] == "messaggisms"
+            assert connection["host"] == messaggisms_gateway.url
+            assert messaggisms_gateway.inbox() == []
+            body = {"sender": "ops", "body": "hello", "recipients": "+39-3491234567"}
+            request = urllib.request.Request(
+                messaggisms_gateway.url + "/messages/",
+                json.dumps(body).encode(),
+                {"Authorization": "Bearer " + connection["password"]},
+            )
+            urllib.request.urlopen(request).close()
+            assert len(messaggisms_gateway.inbox()) == 1
+
+        def test_afterwards():
+            assert "AIRFLOW_CONN_MESSAGGISMS_DEFAULT" not in os.environ
+        """
+    )
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=3)
+
+
+def test_the_plugin_loads_neither_fastapi_nor_airflow() -> None:
+    script = (
+        "import sys, airflow_provider_messaggisms.emulator.pytest_plugin\n"
+        "print(sorted({'fastapi', 'starlette', 'uvicorn', 'airflow', 'msgspec'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
