@@ -1,0 +1,202 @@
+"""
+Did it arrive? The verdict over the recipients of a message: pending, delivered or failed.
+
+Whoever waits (the sensor poking or rescheduled, the trigger, an operator) asks :func:`judge`, so they cannot disagree.
+What counts as final comes from the contract: every ``PENDING`` status is intermediate, and so is
+``DELIVERED_TO_OPERATOR`` although its group says delivered; ``DELIVERED_TO_HANDSET`` and every ``UNDELIVERABLE_*``,
+``EXPIRED_*`` and ``REJECTED_*`` are final.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from math import ceil
+from typing import Any
+
+from airflow_provider_messaggisms.exceptions import ConfigurationError, DeliveryError
+from airflow_provider_messaggisms.gateway.models import Delivery, Message
+from airflow_provider_messaggisms.gateway.phone import mask, mask_numbers
+
+#: Up to this many recipients they are read at every look; above, the message's summary is read first.
+SUMMARY_ABOVE = 50
+
+#: Every so many looks the recipients are read whatever the summary says: what it counts is not documented.
+SAFEGUARD_LOOKS = 10
+
+#: A report names at most this many failed recipients, so that it fits into an XCom.
+MAX_FAILURES_NAMED = 100
+
+
+class Fate(Enum):
+    """What is known of one recipient's SMS."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """
+    When a wait has succeeded.
+
+    :param min_delivered: Share of the recipients that must be delivered, 0 to 1. Default 1.0: everybody.
+    :param accept_delivered_to_operator: Count ``DELIVERED_TO_OPERATOR`` as delivered. Default ``False``.
+    """
+
+    min_delivered: float = 1.0
+    accept_delivered_to_operator: bool = False
+
+    def __post_init__(self) -> None:
+        share = self.min_delivered
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+            raise ConfigurationError(f"min_delivered: {str(share)[:40]!r} is not a share from 0 to 1")
+        if not isinstance(self.accept_delivered_to_operator, bool):
+            raise ConfigurationError("accept_delivered_to_operator: expected True or False")
+
+    def failures_allowed(self, total: int) -> int:
+        """Count how many of *total* may fail before the rule can no longer be met."""
+        return total - ceil(round(self.min_delivered * total, 9))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """
+    The judgement over all recipients.
+
+    :param fate: Of the message as a whole, under the rule.
+    :param report: Plain JSON values; numbers masked.
+    :param unknown_states: States that the contract does not know; they are waited on.
+    """
+
+    fate: Fate
+    report: dict[str, Any] = field(repr=False)
+    unknown_states: tuple[str, ...] = ()
+
+    def error(self) -> DeliveryError:
+        """Build the error for a failed verdict."""
+        report = self.report
+        first = report["failed"][0] if report["failed"] else None
+        detail = f"; the first: {first['number']} {first['state']} ({first['reason']})" if first else ""
+        return DeliveryError(
+            f"message {report['message_id']}: {report['failed_count']} of {report['total']} not delivered, "
+            f"{report['delivered']} delivered{detail}",
+            report=report,
+        )
+
+    def sentence(self) -> str:
+        """Say in one line how things stand."""
+        report = self.report
+        states = ", ".join(f"{count} {state}" for state, count in report["states"].items()) or "no recipients yet"
+        return f"message {report['message_id']}: {report['delivered']} of {report['total']} delivered ({states})"
+
+
+#: Infobip's status groups, by ``report.status.groupId``, and by the word that their names begin with.
+_GROUPS = {1: Fate.PENDING, 2: Fate.FAILED, 3: Fate.DELIVERED, 4: Fate.FAILED, 5: Fate.FAILED}
+_PREFIXES = {
+    "PENDING": Fate.PENDING,
+    "UNDELIVERABLE": Fate.FAILED,
+    "DELIVERED": Fate.DELIVERED,
+    "EXPIRED": Fate.FAILED,
+    "REJECTED": Fate.FAILED,
+}
+_AT_OPERATOR = "DELIVERED_TO_OPERATOR"
+
+
+def state_of(recipient: Delivery) -> str:
+    """Name a recipient's state as precisely as the gateway does; ``NOT_DISPATCHED`` before it says anything."""
+    status = recipient.report.status if recipient.report else None
+    return (status and status.name) or recipient.state_description or recipient.state or "NOT_DISPATCHED"
+
+
+def fate_of(recipient: Delivery, rule: Rule) -> Fate | None:
+    """Judge one recipient; ``None`` for a state that the contract does not know."""
+    state = state_of(recipient)
+    if state == "NOT_DISPATCHED":
+        return Fate.PENDING
+    if state == _AT_OPERATOR:
+        return Fate.DELIVERED if rule.accept_delivered_to_operator else Fate.PENDING
+    if state in ("DELIVERED", "DELIVERED_TO_HANDSET"):
+        return Fate.DELIVERED
+    by_name = _PREFIXES.get(state.split("_", 1)[0])
+    if by_name is Fate.DELIVERED:  # DELIVERED_ and a word that nobody has documented
+        return None
+    if by_name is not None:
+        return by_name
+    status = recipient.report.status if recipient.report else None
+    by_group = _GROUPS.get(status.groupId) if status and status.groupId is not None else None
+    return None if by_group is Fate.DELIVERED else by_group
+
+
+def judge(message_id: str, recipients: Iterable[Delivery], rule: Rule) -> Verdict:
+    """
+    Judge a message by its recipients.
+
+    It is failed as soon as the rule can no longer be met, and delivered when every recipient's state is final and the
+    rule is met. A message without recipients is pending.
+    """
+    states: Counter[str] = Counter()
+    unknown: dict[str, None] = {}
+    failed: list[dict[str, Any]] = []
+    total = delivered = failures = 0
+    price = 0.0
+    for index, recipient in enumerate(recipients):
+        total += 1
+        state = state_of(recipient)
+        states[state] += 1
+        price += recipient.price or 0.0
+        match fate_of(recipient, rule):
+            case Fate.DELIVERED:
+                delivered += 1
+            case Fate.FAILED:
+                failures += 1
+                if len(failed) < MAX_FAILURES_NAMED:
+                    failed.append(_failure(index, recipient, state))
+            case None:
+                unknown[state] = None
+    report = {
+        "message_id": message_id,
+        "total": total,
+        "delivered": delivered,
+        "failed_count": failures,
+        "pending": total - delivered - failures,
+        "states": dict(states),
+        "price_eur": round(price, 6),
+        "failed": failed,
+    }
+    if total and failures > rule.failures_allowed(total):
+        fate = Fate.FAILED
+    elif total and delivered + failures == total:
+        fate = Fate.DELIVERED
+    else:
+        fate = Fate.PENDING
+    return Verdict(fate, report, tuple(unknown))
+
+
+def _failure(index: int, recipient: Delivery, state: str) -> dict[str, Any]:
+    report = recipient.report
+    reason = (report and report.error and (report.error.description or report.error.name)) or None
+    described = report.status.description if report and report.status else None
+    return {
+        "index": index,
+        "number": mask(recipient.number or ""),
+        "state": state,
+        "reason": mask_numbers(reason or described or "the gateway gives no reason"),
+        "permanent": report.error.permanent if report and report.error else None,
+    }
+
+
+def is_large(message: Message) -> bool:
+    """Tell whether a message has so many recipients that the summary is read before they are."""
+    return (message.statistics.total or message.recipients.valid.count) > SUMMARY_ABOVE
+
+
+def worth_reading(message: Message, rule: Rule) -> bool:
+    """Tell by a message's summary whether its recipients may have changed the verdict."""
+    statistics = message.statistics
+    total = statistics.total or message.recipients.valid.count
+    failures = statistics.error or 0
+    return (statistics.delivered or 0) + failures >= total or failures > rule.failures_allowed(total)

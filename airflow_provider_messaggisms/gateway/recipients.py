@@ -1,0 +1,169 @@
+"""
+Who gets an SMS: what a DAG author writes becomes :class:`Addressee` values that are right to send to, each number once.
+
+A recipient is a number, or ``{"number": ..., "fields": {...}}`` where the text has placeholders; recipients are one of
+these or a list of them. All is checked before any money is spent, and every complaint names the position and shows the
+number masked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from airflow_provider_messaggisms.exceptions import ConfigurationError
+from airflow_provider_messaggisms.gateway.phone import mask, to_wire
+from airflow_provider_messaggisms.gateway.text import placeholders
+
+Validate = Literal["full", "possible"]
+OnInvalid = Literal["fail", "drop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """
+    One recipient, ready for the wire.
+
+    :param number: In the gateway's form, ``+39-3491234567``. The ``repr`` masks it.
+    :param fields: What the text's placeholders become for this recipient. Not in the ``repr``.
+    """
+
+    number: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Addressee({mask(self.number)!r})"
+
+    def on_the_wire(self) -> str | dict[str, Any]:
+        """Give the form that a request carries."""
+        return {"number": self.number, "fields": dict(self.fields)} if self.fields else self.number
+
+
+@dataclass(frozen=True, slots=True)
+class Recipients:
+    """
+    What became of the recipients that somebody wrote.
+
+    :param addressees: Whom to send to, in the order written, each number once.
+    :param dropped: Why each recipient that ``on_invalid="drop"`` left out was left out; numbers masked.
+    :param repeated: How many recipients were left out because their number stood there already.
+    """
+
+    addressees: tuple[Addressee, ...]
+    dropped: tuple[str, ...] = ()
+    repeated: int = 0
+
+
+def read_recipients(
+    written: Any,
+    *,
+    default_region: str | None = None,
+    validate: Validate = "full",
+    on_invalid: OnInvalid = "fail",
+) -> Recipients:
+    """
+    Read recipients in any of the forms that people write.
+
+    :param written: A number, a ``{"number", "fields"}`` mapping, an :class:`Addressee`, or a list of these.
+    :param default_region: Country of numbers without an international prefix.
+    :param validate: ``full`` asks whether the number can be a mobile or fixed line; ``possible`` only its length.
+    :param on_invalid: ``fail`` raises at the first number that cannot be sent to; ``drop`` leaves it out and says so.
+    :raises ConfigurationError: A number cannot be sent to, a field is no text, or nobody is left.
+    """
+    seen: dict[str, Addressee] = {}
+    dropped: list[str] = []
+    repeated = 0
+    for position, one in enumerate(_each(written)):
+        try:
+            addressee = read_recipient(one, f"recipients[{position}]", default_region=default_region, validate=validate)
+        except ConfigurationError as error:
+            if on_invalid != "drop":
+                raise
+            dropped.append(str(error))
+            continue
+        if addressee.number in seen:
+            repeated += 1
+        else:
+            seen[addressee.number] = addressee
+    if not seen:
+        why = f"none of the {len(dropped)} can be sent to; the first: {dropped[0]}" if dropped else "nobody is named"
+        raise ConfigurationError(f"recipients: {why}")
+    return Recipients(tuple(seen.values()), tuple(dropped), repeated)
+
+
+def read_recipient(
+    written: Any, where: str, *, default_region: str | None = None, validate: Validate = "full"
+) -> Addressee:
+    """
+    Read one recipient.
+
+    :param where: How an error calls its place, such as ``recipients[3]`` or ``line 17``.
+    :raises ConfigurationError: As :func:`read_recipients`.
+    """
+    if isinstance(written, Addressee):
+        return written
+    number: Any = written
+    fields: Any = {}
+    if isinstance(written, Mapping):
+        if unknown := sorted(str(key) for key in written if key not in ("number", "fields")):
+            raise ConfigurationError(f"{where}: unknown key {unknown[0][:40]!r}; a recipient has 'number' and 'fields'")
+        number, fields = written.get("number"), written.get("fields") or {}
+    if not isinstance(number, str):
+        hint = "; write it in quotes, so that no zero or plus sign is lost" if isinstance(number, int | float) else ""
+        raise ConfigurationError(f"{where}: a number is a text, not {_kind(number)}{hint}")
+    if not isinstance(fields, Mapping):
+        raise ConfigurationError(f"{where}.fields: expected names and texts, got {_kind(fields)}")
+    try:
+        wire = to_wire(number, default_region=default_region, validate=validate)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{where}: {error}") from None
+    return Addressee(
+        wire, {str(name): _field_text(value, f"{where}.fields[{name!r}]") for name, value in fields.items()}
+    )
+
+
+def _each(written: Any) -> Iterator[Any]:
+    if isinstance(written, str | Mapping | Addressee):
+        yield written
+    elif isinstance(written, Iterable) and not isinstance(written, bytes):
+        yield from written
+    else:
+        raise ConfigurationError(f"recipients: expected a number, a recipient or a list of them, got {_kind(written)}")
+
+
+def _field_text(value: Any, where: str) -> str:
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return str(value)
+    raise ConfigurationError(f"{where}: expected a text or a number, got {_kind(value)}")
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else type(value).__name__
+
+
+def field_names(written: Any) -> frozenset[str]:
+    """Collect the names of all fields in recipients as they were written, right or wrong, without judging them."""
+    if isinstance(written, Addressee):
+        return frozenset(written.fields)
+    if isinstance(written, Mapping):
+        fields = written.get("fields")
+        return frozenset(map(str, fields)) if isinstance(fields, Mapping) else frozenset()
+    if isinstance(written, list | tuple | set):
+        return frozenset().union(*map(field_names, written))
+    return frozenset()
+
+
+def check_placeholders(body: str, addressees: Sequence[Addressee]) -> None:
+    """
+    Make sure that every placeholder of *body* becomes something for everybody.
+
+    :raises ConfigurationError: A recipient has no field for a placeholder: it would get the SMS with a hole in it.
+    """
+    for name in placeholders(body):
+        for position, addressee in enumerate(addressees):
+            if name not in addressee.fields:
+                raise ConfigurationError(
+                    f"body: the placeholder {{{{{name}}}}} has no field of that name for recipient {position} "
+                    f"({mask(addressee.number)}); give every recipient that field"
+                )

@@ -1,0 +1,71 @@
+"""
+On which day: what a DAG author gives as ``timestamp_send`` becomes what the gateway understands.
+
+The contract documents a date and no time of day, so a day is all that is promised. It begins at midnight in the
+connection's time zone: an evening in UTC can be tomorrow in Rome.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from typing import Any
+
+import pendulum
+
+from airflow_provider_messaggisms.exceptions import ConfigurationError
+
+_YEAR_FIRST = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
+_DAY_FIRST = re.compile(r"(\d{2})-(\d{2})-(\d{4})")
+
+
+def send_day(value: Any, *, timezone: str, now: datetime, time_format: str | None = None) -> str | None:
+    """
+    Read ``timestamp_send``.
+
+    :param value: A ``date``; ``"2026-12-24"`` or ``"24-12-2026"``; or an aware ``datetime`` or ISO 8601 text whose time
+        of day is midnight in *timezone*. ``None`` and an empty text mean now.
+    :param timezone: IANA name of the zone in which the gateway's days begin.
+    :param now: The present instant, aware.
+    :param time_format: ``strftime`` form for accounts whose gateway takes a time of day; lifts the midnight rule.
+    :returns: ``"2026-12-24"``, or the instant in *time_format*, or ``None``.
+    :raises ConfigurationError: It cannot be read, lies in the past, or has a time of day.
+    """
+    if value is None or value == "":
+        return None
+    moment = _read(value)
+    here = pendulum.instance(now).in_timezone(timezone)
+    if not isinstance(moment, datetime):
+        if moment < here.date():
+            raise ConfigurationError(f"timestamp_send: {moment} is past; today is {here.date()} in {timezone}")
+        return moment.isoformat()
+    if moment.tzinfo is None:
+        raise ConfigurationError("timestamp_send: the time has no zone; add its offset, such as +01:00, or give a date")
+    there = pendulum.instance(moment).in_timezone(timezone)
+    if time_format:
+        if there < here:
+            raise ConfigurationError(f"timestamp_send: {there.isoformat()} is past")
+        return there.strftime(time_format)
+    if (there.hour, there.minute, there.second, there.microsecond) != (0, 0, 0, 0):
+        raise ConfigurationError(
+            f"timestamp_send: it has a time of day ({there.strftime('%H:%M:%S')} in {timezone}), and the gateway "
+            "documents days only; use send_at, which waits in Airflow, or set timestamp_send_format in the connection "
+            "if your account's gateway takes times"
+        )
+    return send_day(date(there.year, there.month, there.day), timezone=timezone, now=now)
+
+
+def _read(value: Any) -> date | datetime:
+    if isinstance(value, date):  # a datetime is one too
+        return value
+    text = str(value).strip() if isinstance(value, str) else ""
+    try:
+        if found := _YEAR_FIRST.fullmatch(text):
+            return date(*map(int, found.groups()))
+        if found := _DAY_FIRST.fullmatch(text):
+            return date(*map(int, reversed(found.groups())))
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(
+            f"timestamp_send: {str(value)[:40]!r} is no date; write 2026-12-24, 24-12-2026 or an ISO 8601 midnight"
+        ) from None

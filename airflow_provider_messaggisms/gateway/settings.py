@@ -1,0 +1,208 @@
+"""
+What an Airflow connection of type ``messaggisms`` says: where the gateway is, who we are, and what is usual there.
+
+The fields of the connection form stand in :data:`FIELDS`, once: Airflow 3 reads them from the provider's description,
+Airflow 2.11 from the hook, and :meth:`Settings.from_connection` checks a connection against them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from airflow_provider_messaggisms.exceptions import ConfigurationError
+
+#: The hosts that the gateway's contract names.
+HOSTS = {"production": "https://ws.messaggisms.com", "sandbox": "https://test.ws.messaggisms.com"}
+
+CONNECT_TIMEOUT_SECONDS = 10.0
+DEFAULT_TIMEOUT_SECONDS = 30.0
+#: Well below the 300 s after which Airflow gives up a task without a heartbeat and starts its next try.
+MAX_TIMEOUT_SECONDS = 120.0
+
+DEFAULT_TIMEZONE = "Europe/Rome"
+
+#: Extra fields of the connection, in the form that Airflow's ``provider_info.schema.json`` calls ``conn-fields``.
+FIELDS: dict[str, dict[str, Any]] = {
+    "environment": {
+        "label": "Environment",
+        "description": "Which of the vendor's hosts to use. A host given above wins.",
+        "schema": {"type": ["string", "null"], "enum": list(HOSTS), "default": "production"},
+    },
+    "sender": {
+        "label": "Sender",
+        "description": "Shown on the phone: 3 to 11 letters and digits, or 3 to 14 digits. A task may name its own.",
+        "schema": {"type": ["string", "null"]},
+    },
+    "timeout_seconds": {
+        "label": "Read time-out (seconds)",
+        "description": f"How long to wait for an answer, 1 to {MAX_TIMEOUT_SECONDS:.0f}.",
+        "schema": {
+            "type": ["number", "null"],
+            "minimum": 1,
+            "maximum": MAX_TIMEOUT_SECONDS,
+            "default": DEFAULT_TIMEOUT_SECONDS,
+        },
+    },
+    "timezone": {
+        "label": "Time zone",
+        "description": "Where a day begins for scheduled messages, as an IANA name.",
+        "schema": {"type": ["string", "null"], "default": DEFAULT_TIMEZONE},
+    },
+    "default_region": {
+        "label": "Default region",
+        "description": "Two letters, such as IT: the country of numbers written without an international prefix.",
+        "schema": {"type": ["string", "null"]},
+    },
+    "timestamp_send_format": {
+        "label": "Format of scheduled times",
+        "description": "Only for accounts whose gateway takes a time of day in timestamp_send: a strftime format.",
+        "schema": {"type": ["string", "null"]},
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    A checked connection.
+
+    :param base_url: Scheme, host, port and an optional path, without a slash at the end.
+    :param token: The bearer token. Not in the ``repr``.
+    :param sender: Default sender of all messages, or ``None``.
+    :param timeout_seconds: How long to wait for an answer. 1 to 120, default 30.
+    :param timezone: IANA name of the zone in which the gateway's days begin. Default Europe/Rome.
+    :param default_region: ISO 3166 code of numbers written without a prefix, or ``None``.
+    :param timestamp_send_format: ``strftime`` form of scheduled times, or ``None``: days only.
+    :param unknown_fields: Names in the connection's extra that mean nothing here: most likely typing errors.
+    """
+
+    base_url: str
+    token: str = field(repr=False)
+    sender: str | None = None
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    timezone: str = DEFAULT_TIMEZONE
+    default_region: str | None = None
+    timestamp_send_format: str | None = None
+    unknown_fields: tuple[str, ...] = ()
+
+    @classmethod
+    def from_connection(
+        cls,
+        *,
+        host: str | None,
+        schema: str | None,
+        port: int | None,
+        password: str | None,
+        extra: Mapping[str, Any],
+    ) -> Settings:
+        """
+        Check the parts of an Airflow connection. Empty values count as absent, as a form leaves them so.
+
+        :raises ConfigurationError: A part is missing or spoilt; the text names it.
+        """
+        given = {name: value for name, value in extra.items() if value not in (None, "")}
+        return cls(
+            base_url=_base_url((host or "").strip(), (schema or "").strip(), port, given.get("environment")),
+            token=_token(password),
+            sender=_text("sender", given.get("sender")),
+            timeout_seconds=_timeout(given.get("timeout_seconds", DEFAULT_TIMEOUT_SECONDS)),
+            timezone=_timezone(given.get("timezone", DEFAULT_TIMEZONE)),
+            default_region=_region(given.get("default_region")),
+            timestamp_send_format=_text("timestamp_send_format", given.get("timestamp_send_format")),
+            unknown_fields=tuple(sorted(name for name in given if name not in FIELDS)),
+        )
+
+
+def _token(password: str | None) -> str:
+    token = (password or "").strip()
+    if not token:
+        raise ConfigurationError("connection, field password: it is empty; put the gateway's token there")
+    if not re.fullmatch(r"[\x21-\x7e]+", token):
+        raise ConfigurationError("connection, field password: a token is one word of plain ASCII characters")
+    return token
+
+
+def _base_url(host: str, schema: str, port: int | None, environment: Any) -> str:
+    if environment is not None and environment not in HOSTS:
+        raise ConfigurationError(
+            f"connection, field environment: {str(environment)[:40]!r} is unknown; use one of {', '.join(HOSTS)}"
+        )
+    if not host:
+        return HOSTS[environment or "production"]
+    try:
+        url = urlsplit(host if "://" in host else f"{schema or 'https'}://{_bracketed(host)}")
+        port = url.port or port
+    except ValueError:
+        raise ConfigurationError(_HOST_HELP) from None
+    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or "@" in url.netloc:
+        raise ConfigurationError(_HOST_HELP)
+    if url.scheme == "http" and not _is_loopback(url.hostname):
+        raise ConfigurationError(
+            "connection, field host: the token would travel in clear over http; use https (http is for loopback only)"
+        )
+    where = _bracketed(url.hostname) + (f":{port}" if port else "")
+    return f"{url.scheme}://{where}{url.path.rstrip('/')}"
+
+
+_HOST_HELP = (
+    "connection, field host: it is not a host or an http(s) address; leave it empty for the vendor's own host, "
+    "or write it like http://127.0.0.1:8025"
+)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _text(name: str, value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str | int):
+        raise ConfigurationError(f"connection, field {name}: expected a text, got {type(value).__name__}")
+    return str(value).strip() or None
+
+
+def _timeout(value: Any) -> float:
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = -1.0
+    if not 1 <= seconds <= MAX_TIMEOUT_SECONDS:
+        raise ConfigurationError(
+            f"connection, field timeout_seconds: {str(value)[:40]!r} is not a number "
+            f"from 1 to {MAX_TIMEOUT_SECONDS:.0f}"
+        )
+    return seconds
+
+
+def _timezone(value: Any) -> str:
+    try:
+        return ZoneInfo(value).key
+    except (TypeError, ValueError, OSError, LookupError):
+        raise ConfigurationError(
+            f"connection, field timezone: {str(value)[:40]!r} is not an IANA time zone such as {DEFAULT_TIMEZONE}"
+        ) from None
+
+
+def _region(value: Any) -> str | None:
+    if value is None:
+        return None
+    region = str(value).strip().upper()
+    if not re.fullmatch("[A-Z]{2}", region):
+        raise ConfigurationError(
+            f"connection, field default_region: {str(value)[:40]!r} is not a country code of two letters such as IT"
+        )
+    return region

@@ -1,0 +1,315 @@
+"""
+The hook: an Airflow connection becomes a conversation with the gateway.
+
+It reads the connection on first use, keeps one session, and repeats a call only where ``gateway.retry`` allows it. The
+methods without prefix are for workers; those with an ``a`` are for whoever awaits (triggers, asynchronous notifiers).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Generator, Iterable
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from airflow.providers.common.compat.sdk import BaseHook
+
+from airflow_provider_messaggisms.exceptions import MessaggiSmsError
+from airflow_provider_messaggisms.gateway import calls
+from airflow_provider_messaggisms.gateway.models import Delivery, Message, MessageSummary, Recipient
+from airflow_provider_messaggisms.gateway.phone import to_wire
+from airflow_provider_messaggisms.gateway.recipients import Addressee, read_recipients
+from airflow_provider_messaggisms.gateway.retry import RetryPolicy
+from airflow_provider_messaggisms.gateway.settings import FIELDS, Settings
+from airflow_provider_messaggisms.gateway.wire import Call
+from airflow_provider_messaggisms.transport import AsyncTransport, SyncTransport
+
+T = TypeVar("T")
+
+
+class MessaggiSmsHook(BaseHook):
+    """
+    Talk to the MessaggiSMS gateway through an Airflow connection.
+
+    :param messaggisms_conn_id: Id of a connection of type ``messaggisms``. Default ``messaggisms_default``.
+    :param retry_policy: How often a call that may be repeated is repeated.
+
+    Use it as a context manager, or call :meth:`close`, where a process outlives its use.
+    Every method raises :class:`ConfigurationError` for a spoilt connection or argument, :class:`TransportError` when no
+    answer came, :class:`ProtocolError` for one outside the contract, and :class:`GatewayError` for a refusal.
+    """
+
+    conn_name_attr = "messaggisms_conn_id"
+    default_conn_name = "messaggisms_default"
+    conn_type = "messaggisms"
+    hook_name = "MessaggiSMS"
+
+    def __init__(
+        self,
+        messaggisms_conn_id: str = default_conn_name,
+        *,
+        retry_policy: RetryPolicy | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.messaggisms_conn_id = messaggisms_conn_id
+        self.retry_policy = retry_policy or RetryPolicy()
+        self._settings: Settings | None = None
+        self._transport: SyncTransport | None = None
+        self._async_transport: AsyncTransport | None = None
+
+    # --- the connection -----------------------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        """The checked connection, read on first use."""
+        if self._settings is None:
+            conn = self.get_connection(self.messaggisms_conn_id)
+            self._settings = self._checked(conn, conn.extra_dejson)
+        return self._settings
+
+    async def asettings(self) -> Settings:
+        """Read and check the connection without blocking the event loop."""
+        if self._settings is None:
+            from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+
+            conn = await get_async_connection(self.messaggisms_conn_id)
+            self._settings = self._checked(conn, await get_async_extra_dejson(conn))
+        return self._settings
+
+    def _checked(self, conn: Any, extra: dict[str, Any]) -> Settings:
+        settings = Settings.from_connection(
+            host=conn.host, schema=conn.schema, port=conn.port, password=conn.password, extra=extra
+        )
+        if settings.unknown_fields:
+            self.log.warning(
+                "Connection %s: unknown field(s) in extra, ignored: %s (known: %s)",
+                self.messaggisms_conn_id,
+                ", ".join(settings.unknown_fields),
+                ", ".join(FIELDS),
+            )
+        return settings
+
+    def get_conn(self) -> SyncTransport:
+        """Return the transport, connected lazily and kept until :meth:`close`."""
+        if self._transport is None:
+            self._transport = SyncTransport(self.settings)
+        return self._transport
+
+    def close(self) -> None:
+        """Close the kept session."""
+        if self._transport is not None:
+            self._transport.close()
+
+    async def aclose(self) -> None:
+        """Close the kept session of the methods that are awaited."""
+        if self._async_transport is not None:
+            await self._async_transport.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def test_connection(self) -> tuple[bool, str]:
+        """List the messages: costs nothing, changes nothing; an empty account is a good connection."""
+        try:
+            found = len(self.list_messages())
+        except MessaggiSmsError as error:
+            return False, f"{type(error).__name__}: {error}"
+        return True, f"{self.settings.base_url} accepts the token; the account has {found} message(s)"
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Describe the connection form to Airflow 2.11; Airflow 3 reads the provider's description instead."""
+        from airflow_provider_messaggisms import UI_FIELD_BEHAVIOUR
+
+        return {name.replace("-", "_"): value for name, value in UI_FIELD_BEHAVIOUR.items()}
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Give Airflow 2.11 the widgets of the connection form."""
+        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+        from flask_babel import lazy_gettext
+        from wtforms import StringField
+
+        return {
+            name: StringField(
+                lazy_gettext(field["label"]),
+                widget=BS3TextFieldWidget(),
+                description=field["description"],
+                default=str(field["schema"].get("default", "")),
+            )
+            for name, field in FIELDS.items()
+        }
+
+    # --- the seven calls ----------------------------------------------------------------------------------------------
+
+    def list_messages(self) -> list[MessageSummary]:
+        """List the account's messages in the gateway's order; empty for an empty account."""
+        return self._run(calls.list_messages())
+
+    def send_message(
+        self,
+        *,
+        body: str,
+        recipients: Any,
+        sender: str | None = None,
+        test: bool = False,
+        priority: float | None = None,
+        flash: bool | None = None,
+        realtime: bool | None = None,
+        timestamp_send: str | None = None,
+        custom: Any = None,
+        callback_url: str | None = None,
+        callback_field: str | None = None,
+        transaction: bool = False,
+    ) -> Message:
+        """
+        Send a message, or open a transaction.
+
+        Never repeated when its outcome is unknown: this method alone cannot know whether the SMS went out.
+
+        :param recipients: A number, ``{"number", "fields"}``, or a list of these; written as people write numbers.
+        :param sender: Default: the connection's.
+
+        The other parameters are those of ``gateway.calls.send_message``.
+        """
+        return self._run(
+            calls.send_message(
+                sender=sender or self.settings.sender or "",
+                body=body,
+                recipients=self._addressees(recipients),
+                test=test,
+                priority=priority,
+                flash=flash,
+                realtime=realtime,
+                timestamp_send=timestamp_send,
+                custom=custom,
+                callback_url=callback_url,
+                callback_field=callback_field,
+                transaction=transaction,
+            )
+        )
+
+    def get_message(self, message_id: str) -> Message:
+        """Read a message's summary."""
+        return self._run(calls.get_message(message_id))
+
+    def update_message(
+        self,
+        message_id: str,
+        *,
+        recipients: Any = (),
+        transaction: bool | None = None,
+        timestamp_send: str | None = None,
+    ) -> Message:
+        """Add recipients to an open transaction, close it (``transaction=False``), or move a message to another day."""
+        added = self._addressees(recipients) if recipients else ()
+        return self._run(
+            calls.update_message(message_id, recipients=added, transaction=transaction, timestamp_send=timestamp_send)
+        )
+
+    def delete_message(self, message_id: str) -> None:
+        """Cancel a message that is not on its way yet. The gateway refunds nothing."""
+        self._run(calls.delete_message(message_id))
+
+    def get_recipients(self, message_id: str) -> list[Recipient]:
+        """Read all recipients of a message with their delivery reports."""
+        return self._run(calls.get_recipients(message_id))
+
+    def get_deliveries(self, message_id: str) -> list[Delivery]:
+        """Read all recipients of a message, but keep only what the verdict over a delivery needs."""
+        return self._run(calls.get_deliveries(message_id))
+
+    def get_recipient(self, message_id: str, number: str) -> Recipient:
+        """Read one recipient of a message."""
+        wire = to_wire(number, default_region=self.settings.default_region, validate="possible")
+        return self._run(calls.get_recipient(message_id, wire))
+
+    def _addressees(self, recipients: Any) -> Iterable[Addressee]:
+        return read_recipients(recipients, default_region=self.settings.default_region).addressees
+
+    # --- awaited ------------------------------------------------------------------------------------------------------
+
+    async def alist_messages(self) -> list[MessageSummary]:
+        """Do what :meth:`list_messages` does."""
+        return await self._arun(calls.list_messages())
+
+    async def aget_message(self, message_id: str) -> Message:
+        """Do what :meth:`get_message` does."""
+        return await self._arun(calls.get_message(message_id))
+
+    async def aget_deliveries(self, message_id: str) -> list[Delivery]:
+        """Do what :meth:`get_deliveries` does."""
+        return await self._arun(calls.get_deliveries(message_id))
+
+    # --- one call -----------------------------------------------------------------------------------------------------
+
+    def _run(self, call: Call[T]) -> T:
+        transport = self.get_conn()
+        attempt = 1
+        while True:
+            try:
+                return call.parse(transport.send(call.request))
+            except MessaggiSmsError as error:
+                delay = self._delay(call, error, attempt)
+                if delay is None:
+                    raise
+            time.sleep(delay)
+            attempt += 1
+
+    async def _arun(self, call: Call[T]) -> T:
+        if self._async_transport is None:
+            self._async_transport = AsyncTransport(await self.asettings())
+        attempt = 1
+        while True:
+            try:
+                return call.parse(await self._async_transport.send(call.request))
+            except MessaggiSmsError as error:
+                delay = self._delay(call, error, attempt)
+                if delay is None:
+                    raise
+            await asyncio.sleep(delay)
+            attempt += 1
+
+    # --- several calls that depend on each other ----------------------------------------------------------------------
+
+    def follow(self, steps: Generator[Call[Any], Any, T]) -> T:
+        """Make the calls that *steps* yields, send it their results, and return what it returns."""
+        answer: Any = None
+        while True:
+            try:
+                call = steps.send(answer)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            answer = self._run(call)
+
+    async def afollow(self, steps: Generator[Call[Any], Any, T]) -> T:
+        """Do what :meth:`follow` does."""
+        answer: Any = None
+        while True:
+            try:
+                call = steps.send(answer)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            answer = await self._arun(call)
+
+    def _delay(self, call: Call[Any], error: MessaggiSmsError, attempt: int) -> float | None:
+        delay = self.retry_policy.delay_seconds(call, error, attempt, random.random())  # noqa: S311 (jitter)
+        if delay is not None:
+            self.log.warning("%s; asking again in %.1f s (attempt %d)", error, delay, attempt + 1)
+        return delay

@@ -1,0 +1,279 @@
+"""
+No SMS twice, and none lost: the key of a send, and the search for it at the gateway.
+
+Every send carries a **key** in ``options.custom``: dag, run, task, map index and the set of recipients, so all tries
+of a task instance have the same one. The text is not part of it, for a template may render differently on a retry.
+
+A first try sends at once. Whenever an SMS *may* have gone out already (a later try, a lost answer, a 5xx, an answer
+that cannot be read), :class:`Once` settles first: it takes the message id from Airflow's task state where there is one
+(Airflow 3.3), and asks the gateway, which is the authority, for the message that carries the key. Found, the message is
+adopted. Not found after a lost answer, it looks again for some seconds, then fails the try with
+:class:`OutcomeUnknownError`; Airflow's next try looks once more, and only then sends. A search that fails never leads
+to a send.
+
+How far this goes without help from the gateway, which offers no idempotency of its own:
+
+* Kills, retries, clears, lost answers: one SMS, as long as the gateway shows an accepted message in its list by the
+  time of the next try, and its list reaches back to this task instance's first try. Neither is documented.
+* A worker that died leaves the task's process behind, and Airflow starts the next try beside it. Right before each
+  write the process must tell Airflow what it is about to do; an orphan cannot, and stops. A request that it had sent
+  already ends before Airflow's heartbeat time-out, after which the next try begins. What remains is a machine that
+  stands still between that word and the request, for longer than the time-out.
+* If somebody changes the sender between two tries, the search looks among the messages of the sender that Airflow's
+  task state recorded; without task state (before Airflow 3.3) it looks among those of the new one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow_provider_messaggisms.exceptions import (
+    ConfigurationError,
+    GatewayUnavailableError,
+    MessageNotFoundError,
+    MessaggiSmsError,
+    OutcomeUnknownError,
+    ProtocolError,
+)
+from airflow_provider_messaggisms.gateway.models import Message, MessageSummary
+from airflow_provider_messaggisms.hooks import MessaggiSmsHook
+
+log = logging.getLogger(__name__)
+
+#: The gateway's clock and ours may differ by this much.
+CLOCK_SKEW = timedelta(minutes=5)
+
+#: Pauses between the looks after a lost answer: about 10 s in all.
+SETTLE_PAUSES_SECONDS = (0.5, 1.5, 3.0, 5.0)
+
+#: What says that the gateway may have accepted although it did not say so.
+UNKNOWN = (OutcomeUnknownError, GatewayUnavailableError, ProtocolError)
+
+#: Name of our record in Airflow's task state, and of the XCom that stands in for it before Airflow 3.3.
+RECORD = "messaggisms_send"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """
+    Which task instance sends.
+
+    :param not_before: No try of it can have sent anything before this instant.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    try_number: int
+    not_before: datetime | None
+
+    @classmethod
+    def of(cls, context: Mapping[str, Any]) -> Origin:
+        """Read it from a task's context."""
+        ti = context["ti"]
+        return cls(ti.dag_id, ti.run_id, ti.task_id, getattr(ti, "map_index", -1), ti.try_number or 1, _began(context))
+
+
+def _began(context: Mapping[str, Any]) -> datetime | None:
+    """
+    Find an instant before the first try. Clearing a run renews its start date, so that is of no use.
+
+    A run's ``run_after`` (3.x) never changes; on 2.11 its logical date plays that part for a manual run and lies far
+    before it for a scheduled one.
+    """
+    dag_run = context.get("dag_run")
+    instants = [getattr(dag_run, "run_after", None)]
+    if instants == [None]:
+        instants = [getattr(dag_run, name, None) for name in ("logical_date", "execution_date", "start_date")]
+    known = [at for at in instants if isinstance(at, datetime)]
+    return min(known) if known else None
+
+
+def key_for(origin: Origin, numbers: Iterable[str]) -> str:
+    """Derive the key of a send: the same for all tries of a task instance that writes to the same set of numbers."""
+    parts = [origin.dag_id, origin.run_id, origin.task_id, str(origin.map_index), *sorted(set(numbers))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def checked_key(key: Any) -> str:
+    """
+    Check an ``idempotency_key`` that somebody chose.
+
+    :raises ConfigurationError: It is empty, or longer than 200 characters.
+    """
+    text = str(key).strip()
+    if not text or len(text) > 200 or text == "None":
+        raise ConfigurationError("idempotency_key: expected a text of 1 to 200 characters")
+    return text
+
+
+def custom_with_key(key: str, origin: Origin, custom: Any) -> dict[str, Any]:
+    """Put the key beside the user's own ``custom``, with what helps a person to find the task."""
+    airflow = {
+        "key": key,
+        "dag_id": origin.dag_id,
+        "run_id": origin.run_id,
+        "task_id": origin.task_id,
+        "map_index": origin.map_index,
+    }
+    return {"airflow": airflow} if custom is None else {"airflow": airflow, "custom": custom}
+
+
+def carries(message: Message, key: str) -> bool:
+    """Tell whether a message is the one that was sent under *key*."""
+    custom = message.options.custom
+    airflow = custom.get("airflow") if isinstance(custom, dict) else None
+    return isinstance(airflow, dict) and airflow.get("key") == key
+
+
+def candidates(
+    messages: Iterable[MessageSummary], *, sender: str | None, not_before: datetime | None
+) -> Iterator[MessageSummary]:
+    """
+    Choose the messages that could carry a key, newest first, whatever the order of the gateway's list.
+
+    What the list leaves open (no sender, no time) stays in.
+    """
+    since = not_before - CLOCK_SKEW if not_before else None
+    possible = (
+        message
+        for message in messages
+        if (sender is None or message.sender is None or message.sender.strip().casefold() == sender.casefold())
+        and (since is None or message.timestamp is None or message.timestamp >= since)
+    )
+    latest = datetime.max.replace(tzinfo=UTC)
+    yield from sorted(possible, key=lambda message: message.timestamp or latest, reverse=True)
+
+
+def find(hook: MessaggiSmsHook, key: str, *, sender: str | None, not_before: datetime | None) -> Message | None:
+    """
+    Search the gateway for the message that carries *key*.
+
+    :raises MessaggiSmsError: The search itself failed, which says nothing about the message.
+    """
+    for summary in candidates(hook.list_messages(), sender=sender, not_before=not_before):
+        try:
+            message = hook.get_message(summary.id)
+        except MessageNotFoundError:  # cancelled since the list was read
+            continue
+        if carries(message, key):
+            return message
+    return None
+
+
+class Once:
+    """
+    One send of one task instance, over all its tries.
+
+    :param context: The task's context.
+    :param key: See :func:`key_for`.
+    :param sender: Narrows the search at the gateway.
+    """
+
+    def __init__(
+        self,
+        hook: MessaggiSmsHook,
+        context: Mapping[str, Any],
+        *,
+        key: str,
+        sender: str | None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.hook = hook
+        self.key = key
+        self.origin = Origin.of(context)
+        self._context = context
+        self._sleep = sleep
+        self._store = context.get("task_state_store")
+        record = self._store.get(RECORD) if self._store is not None else None
+        self._record: dict[str, Any] = record if isinstance(record, dict) and record.get("key") == key else {}
+        self._sender = self._record.get("sender", sender)
+
+    def settle(self) -> Message | None:
+        """
+        Find what an earlier try may have sent; a first try has nothing to look for and asks nobody.
+
+        :raises MessaggiSmsError: The search failed: nothing may be sent on the strength of it.
+        """
+        if self.origin.try_number <= 1 and not self._record:
+            return None
+        return self._recorded() or self._found()
+
+    def send(self, post: Callable[[], Message]) -> Message:
+        """
+        Call *post*, which asks the gateway to accept the message, and make sure what became of it.
+
+        :raises OutcomeUnknownError: No answer, and the gateway does not show the message (yet).
+        """
+        self.announce()
+        try:
+            message = post()
+        except UNKNOWN as error:
+            log.warning("%s; looking whether the gateway has the message", error)
+            message = self._look_again(error)
+        self.remember(message.id)
+        return message
+
+    def announce(self) -> None:
+        """
+        Tell Airflow what is about to be sent; call it right before every write.
+
+        It leaves a trace for the next try, and it stops an orphan: a process whose supervisor is dead, or whose
+        task instance has moved on to another try, cannot get this word through.
+        """
+        ti = self._context["ti"]
+        if self._store is not None:
+            self._record = {
+                "key": self.key,
+                "sender": self._sender,
+                "at": self._record.get("at") or datetime.now(UTC).isoformat(),
+                "message_id": self._record.get("message_id"),
+            }
+            self._store.set(RECORD, self._record)
+        elif hasattr(ti, "refresh_from_db"):  # Airflow 2
+            mine = ti.try_number
+            ti.refresh_from_db()
+            if ti.try_number != mine:
+                raise MessaggiSmsError(f"try {mine} of this task has been superseded by try {ti.try_number}; stopping")
+        else:  # Airflow 3.0 to 3.2
+            ti.xcom_push(key=RECORD, value={"key": self.key})
+
+    def remember(self, message_id: str) -> None:
+        """Write the message's id down. The gateway remembers it too, so a failure here costs a search and no more."""
+        if self._store is None or self._record.get("message_id") == message_id:
+            return
+        try:
+            self._store.set(RECORD, {**self._record, "message_id": message_id})
+        except Exception as error:  # noqa: BLE001 (whatever is wrong with the store, the SMS is sent)
+            log.warning("Cannot write message %s to the task state: %s", message_id, type(error).__name__)
+
+    def _recorded(self) -> Message | None:
+        message_id = self._record.get("message_id")
+        if not message_id:
+            return None
+        try:
+            return self.hook.get_message(message_id)
+        except MessageNotFoundError:  # cancelled at the gateway
+            return None
+
+    def _found(self) -> Message | None:
+        first = self._record.get("at")
+        not_before = datetime.fromisoformat(first) if first else self.origin.not_before
+        return find(self.hook, self.key, sender=self._sender, not_before=not_before)
+
+    def _look_again(self, cause: Exception) -> Message:
+        for pause in SETTLE_PAUSES_SECONDS:
+            self._sleep(pause)
+            if message := self._found():
+                return message
+        raise OutcomeUnknownError(
+            f"{cause}. The gateway does not show a message with the key {self.key} yet. The next try looks for it "
+            "again before it sends; if there is none, look for that key in options.custom of the account's messages"
+        ) from cause

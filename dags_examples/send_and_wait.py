@@ -1,0 +1,42 @@
+"""
+Send one SMS and wait until the phone has it.
+
+Two tasks: the first hands the SMS to the gateway and returns the message's id, the second waits for the delivery report
+and fails if it is negative. Both use the connection ``messaggisms_default``.
+
+A trigger may name another number, sender or text in the run's configuration; the defaults suit the local emulator.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param
+
+from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator
+from airflow_provider_messaggisms.sensors import MessaggiSmsDeliverySensor
+
+with DAG(
+    dag_id="send_and_wait",
+    doc_md=__doc__,
+    schedule=None,
+    catchup=False,
+    tags=["messaggisms"],
+    params={
+        "number": Param("+39 349 123 4567", type="string", description="As people write it, with the country's prefix"),
+        "text": Param("The nightly import is done.", type="string", minLength=1),
+    },
+):
+    send = MessaggiSmsSendOperator(
+        task_id="send",
+        sender="Airflow",
+        recipients="{{ params.number }}",
+        body="{{ params.text }}",
+    )
+
+    MessaggiSmsDeliverySensor(
+        task_id="wait",
+        message_id=send.output,  # the sensor runs after the send, with the id that it returned
+        poke_interval=2,  # seconds between two looks; the default of 60 suits real phones
+        timeout=timedelta(minutes=10),
+    )
