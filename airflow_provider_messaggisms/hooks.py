@@ -289,24 +289,32 @@ class MessaggiSmsHook(BaseHook):
     # --- several calls that depend on each other ----------------------------------------------------------------------
 
     def follow(self, steps: Generator[Call[Any], Any, T]) -> T:
-        """Make the calls that *steps* yields, send it their results, and return what it returns."""
-        answer: Any = None
-        while True:
-            try:
-                call = steps.send(answer)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
-            answer = self._run(call)
+        """Make the calls that *steps* yields, give it their results or errors, and return what it returns."""
+        try:
+            call = next(steps)
+            while True:
+                try:
+                    answer = self._run(call)
+                except MessaggiSmsError as error:
+                    call = steps.throw(error)
+                else:
+                    call = steps.send(answer)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
 
     async def afollow(self, steps: Generator[Call[Any], Any, T]) -> T:
         """Do what :meth:`follow` does."""
-        answer: Any = None
-        while True:
-            try:
-                call = steps.send(answer)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
-            answer = await self._arun(call)
+        try:
+            call = next(steps)
+            while True:
+                try:
+                    answer = await self._arun(call)
+                except MessaggiSmsError as error:
+                    call = steps.throw(error)
+                else:
+                    call = steps.send(answer)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
 
     def _delay(self, call: Call[Any], error: MessaggiSmsError, attempt: int) -> float | None:
         delay = self.retry_policy.delay_seconds(call, error, attempt, random.random())  # noqa: S311 (jitter)

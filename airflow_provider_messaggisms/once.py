@@ -28,26 +28,23 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_messaggisms.exceptions import (
-    ConfigurationError,
     GatewayUnavailableError,
     MessageNotFoundError,
     MessaggiSmsError,
     OutcomeUnknownError,
     ProtocolError,
 )
-from airflow_provider_messaggisms.gateway.models import Message, MessageSummary
+from airflow_provider_messaggisms.gateway.key import search
+from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 
 log = logging.getLogger(__name__)
-
-#: The gateway's clock and ours may differ by this much.
-CLOCK_SKEW = timedelta(minutes=5)
 
 #: Pauses between the looks after a lost answer: about 10 s in all.
 SETTLE_PAUSES_SECONDS = (0.5, 1.5, 3.0, 5.0)
@@ -80,6 +77,15 @@ class Origin:
         ti = context["ti"]
         return cls(ti.dag_id, ti.run_id, ti.task_id, getattr(ti, "map_index", -1), ti.try_number or 1, _began(context))
 
+    def for_people(self) -> dict[str, Any]:
+        """Give what helps a person to find the task from the message."""
+        return {
+            "dag_id": self.dag_id,
+            "run_id": self.run_id,
+            "task_id": self.task_id,
+            "map_index": self.map_index,
+        }
+
 
 def _began(context: Mapping[str, Any]) -> datetime | None:
     """
@@ -100,72 +106,6 @@ def key_for(origin: Origin, numbers: Iterable[str]) -> str:
     """Derive the key of a send: the same for all tries of a task instance that writes to the same set of numbers."""
     parts = [origin.dag_id, origin.run_id, origin.task_id, str(origin.map_index), *sorted(set(numbers))]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
-
-
-def checked_key(key: Any) -> str:
-    """
-    Check an ``idempotency_key`` that somebody chose.
-
-    :raises ConfigurationError: It is empty, or longer than 200 characters.
-    """
-    text = str(key).strip()
-    if not text or len(text) > 200 or text == "None":
-        raise ConfigurationError("idempotency_key: expected a text of 1 to 200 characters")
-    return text
-
-
-def custom_with_key(key: str, origin: Origin, custom: Any) -> dict[str, Any]:
-    """Put the key beside the user's own ``custom``, with what helps a person to find the task."""
-    airflow = {
-        "key": key,
-        "dag_id": origin.dag_id,
-        "run_id": origin.run_id,
-        "task_id": origin.task_id,
-        "map_index": origin.map_index,
-    }
-    return {"airflow": airflow} if custom is None else {"airflow": airflow, "custom": custom}
-
-
-def carries(message: Message, key: str) -> bool:
-    """Tell whether a message is the one that was sent under *key*."""
-    custom = message.options.custom
-    airflow = custom.get("airflow") if isinstance(custom, dict) else None
-    return isinstance(airflow, dict) and airflow.get("key") == key
-
-
-def candidates(
-    messages: Iterable[MessageSummary], *, sender: str | None, not_before: datetime | None
-) -> Iterator[MessageSummary]:
-    """
-    Choose the messages that could carry a key, newest first, whatever the order of the gateway's list.
-
-    What the list leaves open (no sender, no time) stays in.
-    """
-    since = not_before - CLOCK_SKEW if not_before else None
-    possible = (
-        message
-        for message in messages
-        if (sender is None or message.sender is None or message.sender.strip().casefold() == sender.casefold())
-        and (since is None or message.timestamp is None or message.timestamp >= since)
-    )
-    latest = datetime.max.replace(tzinfo=UTC)
-    yield from sorted(possible, key=lambda message: message.timestamp or latest, reverse=True)
-
-
-def find(hook: MessaggiSmsHook, key: str, *, sender: str | None, not_before: datetime | None) -> Message | None:
-    """
-    Search the gateway for the message that carries *key*.
-
-    :raises MessaggiSmsError: The search itself failed, which says nothing about the message.
-    """
-    for summary in candidates(hook.list_messages(), sender=sender, not_before=not_before):
-        try:
-            message = hook.get_message(summary.id)
-        except MessageNotFoundError:  # cancelled since the list was read
-            continue
-        if carries(message, key):
-            return message
-    return None
 
 
 class Once:
@@ -266,7 +206,7 @@ class Once:
     def _found(self) -> Message | None:
         first = self._record.get("at")
         not_before = datetime.fromisoformat(first) if first else self.origin.not_before
-        return find(self.hook, self.key, sender=self._sender, not_before=not_before)
+        return self.hook.follow(search(self.key, sender=self._sender, not_before=not_before))
 
     def _look_again(self, cause: Exception) -> Message:
         for pause in SETTLE_PAUSES_SECONDS:

@@ -12,11 +12,12 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_messaggisms.exceptions import DeliveryError
 from airflow_provider_messaggisms.gateway.calls import check_sender
+from airflow_provider_messaggisms.gateway.key import checked_key, with_key
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.recipients import OnInvalid, Recipients, Validate
 from airflow_provider_messaggisms.gateway.schedule import send_day
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.once import Once, Origin, checked_key, custom_with_key, key_for
+from airflow_provider_messaggisms.once import Once, Origin, key_for
 from airflow_provider_messaggisms.templating import PersonalTemplates, as_flag, as_number, personal_value
 
 if TYPE_CHECKING:
@@ -103,9 +104,15 @@ class SendingOperator(PersonalTemplates, BaseOperator):
         self.idempotency_key = idempotency_key
         self.messaggisms_conn_id = messaggisms_conn_id
 
+    def _key(self, context: Context, numbers: Sequence[str]) -> str:
+        if self.idempotency_key:
+            return checked_key("idempotency_key", self.idempotency_key)
+        return key_for(Origin.of(context), numbers)
+
     def _once(self, hook: MessaggiSmsHook, context: Context, numbers: Sequence[str]) -> Once:
-        key = checked_key(self.idempotency_key) if self.idempotency_key else key_for(Origin.of(context), numbers)
-        return Once(hook, context, key=key, sender=check_sender(self.sender or hook.settings.sender))
+        return Once(
+            hook, context, key=self._key(context, numbers), sender=check_sender(self.sender or hook.settings.sender)
+        )
 
     def _options(self, hook: MessaggiSmsHook, once: Once) -> dict[str, Any]:
         """Check all options and give them in the form that the hook takes."""
@@ -124,7 +131,7 @@ class SendingOperator(PersonalTemplates, BaseOperator):
                 now=datetime.now(UTC),
                 time_format=settings.timestamp_send_format,
             ),
-            "custom": custom_with_key(once.key, once.origin, self.custom),
+            "custom": with_key(once.key, once.origin.for_people(), self.custom),
             "callback_url": self.callback_url or None,
             "callback_field": self.callback_field or None,
         }

@@ -13,7 +13,7 @@ from airflow.sdk import DAG
 
 from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator
 
-with DAG(dag_id="personalised", doc_md=__doc__, schedule=None, catchup=False, tags=["messaggisms"]):
+with DAG(dag_id="personalised", doc_md=__doc__, schedule=None, catchup=False, tags=["messaggisms"]) as dag:
     MessaggiSmsSendOperator(
         task_id="invite",
         sender="Clinic",

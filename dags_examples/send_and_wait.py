@@ -26,7 +26,7 @@ with DAG(
         "number": Param("+39 349 123 4567", type="string", description="As people write it, with the country's prefix"),
         "text": Param("The nightly import is done.", type="string", minLength=1),
     },
-):
+) as dag:
     send = MessaggiSmsSendOperator(
         task_id="send",
         sender="Airflow",

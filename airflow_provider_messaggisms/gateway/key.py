@@ -1,0 +1,98 @@
+"""
+The key that a message carries: how it gets into a message, and how the message is found by it again.
+
+The gateway has no idempotency of its own, but it keeps ``options.custom`` and gives it back. A search reads the list of
+messages and then, one by one, those that could be it; like ``watch`` it is a generator of calls, so that a worker and
+an event loop search in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from airflow_provider_messaggisms.exceptions import ConfigurationError, MessageNotFoundError
+from airflow_provider_messaggisms.gateway import calls
+from airflow_provider_messaggisms.gateway.models import Message, MessageSummary
+from airflow_provider_messaggisms.gateway.wire import Call
+
+#: The gateway's clock and ours may differ by this much.
+CLOCK_SKEW = timedelta(minutes=5)
+
+MAX_KEY_CHARACTERS = 200
+
+
+def checked_key(name: str, key: Any) -> str:
+    """
+    Check a key that somebody chose.
+
+    :param name: What the parameter is called.
+    :raises ConfigurationError: It is empty, or longer than 200 characters.
+    """
+    text = str(key).strip()
+    if not text or len(text) > MAX_KEY_CHARACTERS or text == "None":
+        raise ConfigurationError(f"{name}: expected a text of 1 to {MAX_KEY_CHARACTERS} characters")
+    return text
+
+
+def with_key(key: str, origin: Mapping[str, Any], custom: Any) -> dict[str, Any]:
+    """
+    Put a key beside the user's own ``custom``.
+
+    :param origin: What helps a person to find the task: ``dag_id``, ``run_id``, ``task_id``, ``map_index``.
+    :param custom: The user's own, readable under ``custom``; ``None`` for none.
+    """
+    airflow = {"key": key, **origin}
+    return {"airflow": airflow} if custom is None else {"airflow": airflow, "custom": custom}
+
+
+def key_of(message: Message) -> str | None:
+    """Read the key that a message carries; ``None`` if it is not one of ours."""
+    custom = message.options.custom
+    airflow = custom.get("airflow") if isinstance(custom, dict) else None
+    key = airflow.get("key") if isinstance(airflow, dict) else None
+    return key if isinstance(key, str) else None
+
+
+def candidates(
+    messages: Iterable[MessageSummary], *, sender: str | None, not_before: datetime | None
+) -> list[MessageSummary]:
+    """
+    Choose the messages that could carry a key, newest first, whatever the order of the gateway's list.
+
+    What the list leaves open (no sender, no time) stays in.
+    """
+    since = not_before - CLOCK_SKEW if not_before else None
+    possible = (
+        message
+        for message in messages
+        if (sender is None or message.sender is None or message.sender.strip().casefold() == sender.strip().casefold())
+        and (since is None or message.timestamp is None or message.timestamp >= since)
+    )
+    latest = datetime.max.replace(tzinfo=UTC)
+    return sorted(possible, key=lambda message: message.timestamp or latest, reverse=True)
+
+
+def search(
+    key: str, *, sender: str | None, not_before: datetime | None, limit: int | None = None
+) -> Generator[Call[Any], Any, Message | None]:
+    """
+    Search for the newest message that carries *key*; to be driven by the hook's ``follow`` or ``afollow``.
+
+    An error means that the search failed, which says nothing about the message.
+
+    :param sender: Look only among the messages of this sender; ``None`` looks among all.
+    :param not_before: Look only among messages from this instant on, less :data:`CLOCK_SKEW`.
+    :param limit: Read at most so many messages; ``None`` reads all that could be it.
+    """
+    listed = yield calls.list_messages()
+    for summary in islice(candidates(listed, sender=sender, not_before=not_before), limit):
+        try:
+            message: Message = yield calls.get_message(summary.id)
+        except MessageNotFoundError:  # cancelled since the list was read
+            continue
+        if key_of(message) == key:
+            return message
+    return None

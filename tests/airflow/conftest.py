@@ -1,0 +1,68 @@
+"""What the tests of the Airflow classes share: running a DAG for real, in this process, and contexts without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run_dag(airflow_db: None, tmp_path: Path) -> Run:
+    """Run a DAG with Airflow's own ``dag.test()``; on Airflow 3 it must be in the database first."""
+
+    def run(dag: DAG, **kwargs: Any) -> Any:
+        try:
+            from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
+        except ImportError:  # Airflow 2
+            return dag.test(**kwargs)
+        from airflow.dag_processing.bundles.manager import DagBundlesManager
+
+        DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call]
+        bag = BundleDagBag(dag_folder=tmp_path, bundle_path=tmp_path, bundle_name="dags-folder")
+        bag.bag_dag(dag)
+        sync_bag_to_db(bag, "dags-folder", None)
+        return dag.test(**kwargs)
+
+    return run
+
+
+class TaskState(dict[str, Any]):
+    """Airflow's task state store, as far as a task sees it: it outlives the tries of a task instance."""
+
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+        """Store a value."""
+        self[key] = value
+
+
+class TaskInstance(SimpleNamespace):
+    """A task instance that only remembers what is pushed."""
+
+    xcoms: dict[str, Any]
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        """Remember an XCom."""
+        self.xcoms[key] = value
+
+
+@pytest.fixture
+def context() -> dict[str, Any]:
+    """Make the context of a task's first try, without Airflow's machinery around it."""
+    from datetime import UTC, datetime
+
+    ti = TaskInstance(dag_id="dag", run_id="run", task_id="task", map_index=-1, try_number=1, xcoms={})
+    dag_run = SimpleNamespace(run_after=datetime(2020, 1, 1, tzinfo=UTC))
+    return {"ti": ti, "dag_run": dag_run, "run_id": "run", "task_state_store": TaskState()}
+
+
+def posts(gateway: Gateway) -> int:
+    """Count the messages that were posted to the gateway."""
+    return sum(exchange.method == "POST" for exchange in gateway.requests())
