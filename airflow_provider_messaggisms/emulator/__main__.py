@@ -9,9 +9,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from airflow_provider_messaggisms.emulator import DEFAULT_PORT, DEFAULT_TOKEN
 from airflow_provider_messaggisms.emulator.personality import Personality
+
+if TYPE_CHECKING:
+    from airflow_provider_messaggisms.emulator.control import Control
+
+MAX_SPEED = 100_000
+METHODS = ("GET", "POST", "PUT", "DELETE")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -20,6 +27,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes a free one (default: %(default)s)")
     parser.add_argument("--allow-remote", action="store_true", help="permit a host that other machines can reach")
     parser.add_argument("--token", default=DEFAULT_TOKEN, help="the token to ask for (default: %(default)s)")
+    parser.add_argument(
+        "--limited-token",
+        action="append",
+        default=[],
+        metavar="TOKEN:GET,POST",
+        help="a further token that may use only these methods; may be given several times",
+    )
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="KIND:NAME=VALUE,...",
+        help="script a failure, for example drop_after:method=POST,times=2; may be given several times",
+    )
     parser.add_argument("--credit", type=float, default=100.0, help="EUR in the account (default: %(default)s)")
     parser.add_argument("--clock", choices=("real", "manual"), default="real", help="manual: moved by hand only")
     parser.add_argument(
@@ -38,28 +59,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        from airflow_provider_messaggisms.emulator import app, control, exchanges, server, store
-        from airflow_provider_messaggisms.emulator.clock import Clock
+        from airflow_provider_messaggisms.emulator import app, server
     except ModuleNotFoundError as error:
         print(f"{error}. Install airflow-provider-messaggisms[emulator].", file=sys.stderr)
         return 1
     if not (server.is_loopback(options.host) or options.allow_remote):
         parser.error(f"--host {options.host} can be reached from other machines; say --allow-remote if that is meant")
-    if options.speed <= 0:
-        parser.error("--speed must be above 0; for a clock that stands still there is --clock manual")
+    if not 0 < options.speed <= MAX_SPEED:
+        parser.error(f"--speed is above 0, up to {MAX_SPEED}; for a clock that stands still there is --clock manual")
+    try:
+        control = _control(options)
+    except ValueError as error:
+        parser.error(str(error))
     try:
         listener = server.listen(options.host, options.port)
     except OSError as error:
         print(f"cannot listen on {options.host}:{options.port}: {error.strerror}", file=sys.stderr)
         return 1
-    memory = store.Store(Clock(0.0 if options.clock == "manual" else options.speed), options.credit)
-    record = exchanges.Record()
-    personality = Personality.read({name: getattr(options, name) for name in Personality.choices()})
-    controls = control.Control(memory, record, options.credit, personality)
-    controls.reset({})
-    gateway = app.create_app(memory, controls, record, {options.token: frozenset(("GET", "POST", "PUT", "DELETE"))})
-    server.serve(gateway, listener, stop_with_stdin=options.stop_with_stdin)
+    server.serve(app.create_app(control), listener, stop_with_stdin=options.stop_with_stdin)
     return 0
+
+
+def _control(options: argparse.Namespace) -> Control:
+    """
+    Build the gateway that the command line asks for.
+
+    :raises ValueError: An option cannot be read.
+    """
+    from airflow_provider_messaggisms.emulator import control, exchanges, faults, store
+    from airflow_provider_messaggisms.emulator.clock import Clock
+
+    beginning = control.Beginning(
+        credit_eur=options.credit,
+        personality=Personality.read({name: getattr(options, name) for name in Personality.choices()}),
+        tokens=dict(map(_limited_token, options.limited_token)) | {options.token: frozenset(METHODS)},
+        faults=[faults.read_command(text) for text in options.fault],
+    )
+    memory = store.Store(Clock(0.0 if options.clock == "manual" else options.speed))
+    controls = control.Control(memory, exchanges.Record(), faults.Script(), {}, beginning)
+    controls.reset({})
+    return controls
+
+
+def _limited_token(text: str) -> tuple[str, frozenset[str]]:
+    token, _, methods = text.rpartition(":")
+    chosen = frozenset(methods.upper().split(","))
+    if not token or not chosen <= set(METHODS):
+        raise ValueError(f"--limited-token {text}: a token, a colon, and some of {','.join(METHODS)}")
+    return token, chosen
 
 
 if __name__ == "__main__":

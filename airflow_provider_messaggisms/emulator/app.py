@@ -6,7 +6,7 @@ Paths are answered with and without their closing slash, because the vendor's ow
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from airflow_provider_messaggisms.emulator import answers, payload, refusals
 from airflow_provider_messaggisms.emulator.control import Control, control_routes
 from airflow_provider_messaggisms.emulator.door import Door
-from airflow_provider_messaggisms.emulator.exchanges import Record, pattern_of
+from airflow_provider_messaggisms.emulator.exchanges import pattern_of
 from airflow_provider_messaggisms.emulator.responses import answered, read_body, refused
 from airflow_provider_messaggisms.emulator.store import Store
 
@@ -92,8 +92,9 @@ def gateway_routes(store: Store) -> APIRouter:
     return routes
 
 
-def create_app(store: Store, control: Control, record: Record, tokens: Mapping[str, frozenset[str]]) -> ASGIApp:
+def create_app(control: Control) -> ASGIApp:
     """Put the gateway together: its calls and its control plane behind the door."""
+    store = control.store
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -119,4 +120,4 @@ def create_app(store: Store, control: Control, record: Record, tokens: Mapping[s
         methods = METHODS.get(pattern_of(request.url.path)) if error.status_code == 405 else None
         return refused(refusals.no_such_call(error.status_code, {"allow": methods} if methods else None))
 
-    return Door(app, record, tokens)
+    return Door(app, control.record, control.script, store.clock, control.tokens)

@@ -3,11 +3,15 @@ The control plane under ``/_emulator/``: for tests and for the inbox page, no pa
 
 ================================  ==================================================================================
 ``GET /_emulator/``               the account, the clock and the personality
-``POST /_emulator/reset``         forget everything; optional ``credit``, ``now`` (ISO 8601) and ``personality``
+``POST /_emulator/reset``         forget everything; optional: ``credit``, ``now`` (ISO 8601), ``personality`` (its
+                                  switches), ``tokens`` (further ones, each with the methods that it may use)
 ``POST /_emulator/advance``       move the clock forward by ``seconds``
 ``GET /_emulator/inbox``          what the phones received, newest first: ``number``, ``message_id``, ``limit``
 ``DELETE /_emulator/inbox``       clear the phones; the gateway still knows its messages
 ``POST /_emulator/decide``        settle a stuck SMS: ``message_id``, ``number``, ``state``
+``GET /_emulator/faults``         what is going to go wrong, with what it has seen and spoiled so far
+``POST /_emulator/faults``        script a failure, see :class:`.faults.Fault`
+``DELETE /_emulator/faults``      let everything go well again
 ``GET /_emulator/requests``       the requests to the API, in order: ``method``, ``path`` (a pattern), ``status``
 ================================  ==================================================================================
 """
@@ -15,7 +19,8 @@ The control plane under ``/_emulator/``: for tests and for the inbox page, no pa
 from __future__ import annotations
 
 import itertools
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -24,12 +29,24 @@ from fastapi import APIRouter, Request, Response
 
 from airflow_provider_messaggisms.emulator import answers, fates, refusals
 from airflow_provider_messaggisms.emulator.exchanges import Record
+from airflow_provider_messaggisms.emulator.faults import Fault, Script, read_fault
 from airflow_provider_messaggisms.emulator.personality import Personality
 from airflow_provider_messaggisms.emulator.responses import answered, read_body
 from airflow_provider_messaggisms.emulator.store import Store
 
-MAX_ADVANCE_SECONDS = 10 * 366 * 86_400.0
+END_OF_TIME = 4_102_444_800.0  # 2100-01-01: dates beyond it are of no use, and far beyond it cannot be written
+MAX_CREDIT_EUR = 1e9
 DEFAULT_LIMIT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What the command line said: the state after every reset."""
+
+    credit_eur: float
+    personality: Personality
+    tokens: Mapping[str, frozenset[str]]
+    faults: Sequence[Fault] = ()
 
 
 @dataclass(slots=True)
@@ -37,26 +54,34 @@ class Control:
     """
     What the control plane acts upon.
 
-    :param credit_eur: What the account holds after a reset.
-    :param personality: What the gateway behaves like after a reset.
+    :param script: What is to go wrong.
+    :param tokens: Each token that is accepted at the moment, with the methods that it may use.
+    :param beginning: What a reset returns to.
     """
 
     store: Store
     record: Record
-    credit_eur: float = 100.0
-    personality: Personality = field(default_factory=Personality)
+    script: Script
+    tokens: dict[str, frozenset[str]]
+    beginning: Beginning
 
     def reset(self, body: dict[str, Any]) -> None:
-        """Forget everything; a body may override the command line's credit, personality and time until the next."""
+        """Forget everything; until the next reset a body may override what the command line said."""
         try:
-            now = datetime.fromisoformat(body["now"]).timestamp() if body.get("now") else None
-            credit = float(body.get("credit", self.credit_eur))
-            personality = Personality.read(asdict(self.personality) | body.get("personality", {}))
-        except (ValueError, TypeError, OverflowError) as error:
+            now = _instant(body["now"]) if body.get("now") else None
+            credit = _amount(body.get("credit", self.beginning.credit_eur))
+            personality = Personality.read(asdict(self.beginning.personality) | body.get("personality", {}))
+            tokens = {str(token): frozenset(methods) for token, methods in body.get("tokens", {}).items()}
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
             raise refusals.parameter_bad("reset", str(error)[:200]) from error
         self.store.clock.reset(now)
         self.store.reset(credit, personality)
         self.record.exchanges.clear()
+        self.script.clear()
+        for fault in self.beginning.faults:
+            self.script.add(fault, self.store.clock.now())
+        self.tokens.clear()
+        self.tokens.update(tokens | dict(self.beginning.tokens))
 
     def overview(self) -> dict[str, Any]:
         """Return the state of the emulator itself."""
@@ -67,6 +92,20 @@ class Control:
             "credit": self.store.credit_eur,
             "personality": asdict(self.store.personality),
         }
+
+
+def _instant(text: str) -> float:
+    instant = datetime.fromisoformat(text).timestamp()
+    if not 0 <= instant <= END_OF_TIME:
+        raise ValueError("now is between 1970 and 2100")
+    return instant
+
+
+def _amount(value: Any) -> float:
+    amount = float(value)
+    if not 0 <= amount <= MAX_CREDIT_EUR:
+        raise ValueError("credit is between 0 and a billion")
+    return amount
 
 
 async def _json_object(request: Request) -> dict[str, Any]:
@@ -94,8 +133,8 @@ def control_routes(control: Control) -> APIRouter:
     @routes.post("/advance")
     async def advance(request: Request) -> Response:
         seconds = (await _json_object(request)).get("seconds")
-        if not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_ADVANCE_SECONDS:
-            raise refusals.parameter_bad("seconds", "a number from 0 to ten years")
+        if not isinstance(seconds, int | float) or not 0 <= seconds <= END_OF_TIME - store.clock.now():
+            raise refusals.parameter_bad("seconds", "a number, 0 or more, that does not lead beyond the year 2100")
         store.clock.advance(float(seconds))
         return answered(control.overview())
 
@@ -127,6 +166,23 @@ def control_routes(control: Control) -> APIRouter:
         if status is None:
             raise refusals.parameter_bad("state", f"one of {', '.join(fates.STATUSES)}")
         store.decide(str(body.get("message_id")), str(body.get("number")), status)
+        return answered({})
+
+    @routes.get("/faults")
+    async def faults() -> Response:
+        return answered({"faults": control.script.shown(store.clock.now())})
+
+    @routes.post("/faults")
+    async def add_fault(request: Request) -> Response:
+        try:
+            control.script.add(read_fault(await _json_object(request)), store.clock.now())
+        except ValueError as error:
+            raise refusals.parameter_bad("fault", str(error)[:200]) from error
+        return await faults()
+
+    @routes.delete("/faults")
+    async def clear_faults() -> Response:
+        control.script.clear()
         return answered({})
 
     @routes.get("/requests")

@@ -1,5 +1,5 @@
 """
-What every request to the gateway passes before it is handled: the record, then the token.
+What every request to the gateway passes before it is handled: the record, the script of faults, the token.
 
 Plain ASGI rather than FastAPI's middleware, which would cost more than handling the request does. The control plane
 and the inbox page pass by: they are not part of the gateway's API and need no token.
@@ -13,8 +13,11 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_provider_messaggisms.emulator import refusals
+from airflow_provider_messaggisms.emulator.clock import Clock
 from airflow_provider_messaggisms.emulator.exchanges import Record
+from airflow_provider_messaggisms.emulator.faults import Script
 from airflow_provider_messaggisms.emulator.responses import refused
+from airflow_provider_messaggisms.emulator.sabotage import spoil
 
 SCOPES = ("GET", "POST", "PUT", "DELETE")
 
@@ -25,12 +28,18 @@ class Door:
 
     :param app: The gateway.
     :param record: Where requests are noted.
+    :param script: What is to go wrong.
+    :param clock: By which a fault's time ends.
     :param tokens: Each token with the methods that it may use.
     """
 
-    def __init__(self, app: ASGIApp, record: Record, tokens: Mapping[str, frozenset[str]]) -> None:
+    def __init__(
+        self, app: ASGIApp, record: Record, script: Script, clock: Clock, tokens: Mapping[str, frozenset[str]]
+    ) -> None:
         self.app = app
         self.record = record
+        self.script = script
+        self.clock = clock
         self.tokens = tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,7 +55,12 @@ class Door:
             await send(message)
 
         refusal = self._refusal(scope)
-        await (self.app if refusal is None else refused(refusal))(scope, receive, noting_send)
+        handler = self.app if refusal is None else refused(refusal)
+        fault = self.script.choose(scope["method"], scope["path"], exchange.path, self.clock.now())
+        if fault is None:
+            await handler(scope, receive, noting_send)
+        else:
+            await spoil(fault, handler, scope, receive, noting_send)
 
     def _refusal(self, scope: Scope) -> refusals.Refusal | None:
         kind, _, token = Headers(scope=scope).get("authorization", "").partition(" ")

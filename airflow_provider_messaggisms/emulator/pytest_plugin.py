@@ -95,7 +95,8 @@ class Gateway:
         """
         Forget everything: messages, credit, requests, faults; the clock shows the computer's time again.
 
-        :param settings: ``credit`` in EUR, ``now`` (ISO 8601), ``personality`` (a dict of switches).
+        :param settings: ``credit`` in EUR, ``now`` (ISO 8601), ``personality`` (a dict of switches), ``tokens``
+            (further ones, each with a list of the methods that it may use).
         """
         self._ask("POST", "/_emulator/reset", settings)
 
@@ -112,6 +113,30 @@ class Gateway:
     def requests(self) -> list[Exchange]:
         """Return the requests that the gateway saw since the last reset, in order."""
         return [Exchange(**request) for request in self._ask("GET", "/_emulator/requests")["requests"]]
+
+    def fail_next(
+        self, kind: str, *, method: str | None = None, path: str | None = None, times: int = 1, **details: Any
+    ) -> None:
+        """
+        Let the next request go wrong, or the next of a method or path.
+
+        :param kind: What happens, for example ``drop_after`` (handled, but never answered) or ``rate_limit``. The
+            docstring of :mod:`airflow_provider_messaggisms.emulator.faults` has them all.
+        :param path: A path, or its pattern as :meth:`requests` shows it. Default any.
+        :param times: How many requests go wrong, 0 for all from now on. Default 1.
+        :param details: ``after`` (requests that pass first), ``for_seconds`` (of the gateway's clock), ``status``,
+            ``seconds`` (real ones, for the slow kinds), ``retry_after``, ``chance`` with ``seed``.
+        """
+        fault = {"kind": kind, "method": method, "path": path, "times": times}
+        self._ask("POST", "/_emulator/faults", fault | details)
+
+    def outage(self, seconds: float) -> None:
+        """Refuse everything for so many seconds of the gateway's clock: every connection is cut at once."""
+        self.fail_next("drop_before", times=0, for_seconds=seconds)
+
+    def heal(self) -> None:
+        """Forget the failures to come."""
+        self._ask("DELETE", "/_emulator/faults")
 
     def decide(self, sms: Sms, state: str) -> None:
         """Settle what becomes of an SMS whose state is not final, for example ``DELIVERED_TO_HANDSET``."""

@@ -92,6 +92,11 @@ def one_realtime_a_minute(wait_seconds: int) -> Refusal:
     return Refusal(429, 429, "One realtime message a minute", {"retry-after": str(wait_seconds)})
 
 
+def too_many_requests(retry_after_seconds: int) -> Refusal:
+    """Refuse a client that asks too often, for as long as a fault says. Assumed: 429 with Retry-After."""
+    return Refusal(429, 429, "Too many requests", {"retry-after": str(retry_after_seconds)})
+
+
 def body_too_large(limit_bytes: int) -> Refusal:
     """Refuse a body beyond the emulator's own limit."""
     return Refusal(413, 413, f"The body is larger than {limit_bytes} bytes")

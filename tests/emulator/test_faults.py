@@ -1,0 +1,196 @@
+"""Scripted failures: the script by itself, then what a client sees of each."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from typing import Any
+
+import pytest
+
+from airflow_provider_messaggisms.emulator.faults import Fault, Script, read_command, read_fault
+from airflow_provider_messaggisms.emulator.pytest_plugin import Exchange, Gateway
+from tests.emulator.conftest import Answer, Call
+
+SEND = {"sender": "ops", "body": "hello", "recipients": "+39-3491234567"}
+LOST = (http.client.RemoteDisconnected, ConnectionResetError)
+
+
+def chosen(script: Script, requests: str, now: float = 0.0) -> list[str]:
+    """What goes wrong with each request of a row like ``GET POST GET``."""
+    faults = [script.choose(method, "/messages/", "/messages/", now) for method in requests.split()]
+    return [fault.kind if fault else "-" for fault in faults]
+
+
+def script(*faults: dict[str, Any]) -> Script:
+    written = Script()
+    for fault in faults:
+        written.add(read_fault(fault), now=0.0)
+    return written
+
+
+# --- the script ---------------------------------------------------------------------------------------------------
+
+
+def test_a_fault_strikes_once_and_only_what_it_is_meant_for() -> None:
+    assert chosen(script({"kind": "drop_after", "method": "post"}), "GET POST POST") == ["-", "drop_after", "-"]
+
+
+def test_a_fault_can_wait_and_can_strike_several_times() -> None:
+    waiting = script({"kind": "malformed", "after": 1, "times": 2})
+    assert chosen(waiting, "GET GET GET GET") == ["-", "malformed", "malformed", "-"]
+
+
+def test_faults_strike_in_the_order_in_which_they_were_given() -> None:
+    assert chosen(script({"kind": "drop_before"}, {"kind": "drop_after"}), "PUT PUT PUT") == [
+        "drop_before",
+        "drop_after",
+        "-",
+    ]
+
+
+def test_an_outage_lasts_as_long_as_it_says() -> None:
+    outage = script({"kind": "drop_before", "times": 0, "for_seconds": 10})
+    assert chosen(outage, "GET POST PUT", now=9.9) == ["drop_before"] * 3
+    assert chosen(outage, "GET", now=10) == ["-"]
+
+
+def test_a_path_is_matched_as_such_or_by_its_pattern() -> None:
+    written = script(
+        {"kind": "malformed", "path": "/messages/a"},
+        {"kind": "truncated", "path": "/messages/{id}", "times": 0},
+    )
+    kinds = [written.choose("GET", f"/messages/{i}", "/messages/{id}", 0.0) for i in "aba"]
+    assert [fault.kind for fault in kinds if fault] == ["malformed", "truncated", "truncated"]
+
+
+def test_chance_is_repeatable() -> None:
+    row = "GET " * 50
+    first, second = (chosen(script({"kind": "drop_before", "times": 0, "chance": 0.5, "seed": 7}), row) for _ in "12")
+    assert first == second
+    assert 10 < first.count("-") < 40
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {},
+        {"kind": "explode"},
+        {"kind": "drop_after", "tiems": 1},
+        {"kind": "drop_after", "times": -1},
+        {"kind": "slow_after", "seconds": 1e9},
+        {"kind": "slow_after", "seconds": "nan"},
+        {"kind": "status_after", "status": 200},
+        {"kind": "drop_after", "chance": 0.5},
+    ],
+    ids=str,
+)
+def test_a_fault_that_makes_no_sense_is_refused(nonsense: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        read_fault(nonsense)
+
+
+def test_a_fault_can_be_written_on_the_command_line() -> None:
+    assert read_command("drop_after:method=POST,times=2") == Fault(kind="drop_after", method="POST", times=2)
+    assert read_command("no_credit") == Fault(kind="no_credit")
+
+
+# --- what a client sees -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "sms"), [("drop_before", 0), ("drop_after", 1)])
+def test_a_connection_is_cut_before_or_after_the_send(
+    call: Call, messaggisms_gateway: Gateway, kind: str, sms: int
+) -> None:
+    messaggisms_gateway.fail_next(kind)
+    with pytest.raises(LOST):
+        call("POST", "/messages/", SEND)
+    assert len(messaggisms_gateway.inbox()) == sms
+    assert messaggisms_gateway.requests() == [Exchange("POST", "/messages/", None)]
+    assert call("POST", "/messages/", SEND).status == 201
+
+
+@pytest.mark.parametrize(("kind", "sms"), [("status_before", 0), ("status_after", 1)])
+def test_a_proxys_page_takes_the_place_of_the_answer(
+    call: Call, messaggisms_gateway: Gateway, kind: str, sms: int
+) -> None:
+    messaggisms_gateway.fail_next(kind, status=502)
+    answer = call("POST", "/messages/", SEND)
+    assert answer.status == 502
+    assert answer.headers["content-type"].startswith("text/html")
+    assert len(messaggisms_gateway.inbox()) == sms
+
+
+def test_malformed_json_is_half_of_the_answer(call: Call, messaggisms_gateway: Gateway) -> None:
+    messaggisms_gateway.fail_next("malformed")
+    answer = call("POST", "/messages/", SEND)
+    assert answer.status == 201
+    with pytest.raises(ValueError, match=r".+"):
+        _ = answer.json
+    assert len(messaggisms_gateway.inbox()) == 1
+
+
+def test_a_truncated_answer_announces_more_than_it_sends(call: Call, messaggisms_gateway: Gateway) -> None:
+    messaggisms_gateway.fail_next("truncated")
+    with pytest.raises(http.client.IncompleteRead) as incomplete:
+        call("POST", "/messages/", SEND)
+    assert incomplete.value.partial
+    assert len(messaggisms_gateway.inbox()) == 1
+
+
+def test_refusals_can_be_scripted(call: Call, messaggisms_gateway: Gateway) -> None:
+    messaggisms_gateway.fail_next("rate_limit", retry_after=7)
+    messaggisms_gateway.fail_next("expired_token")
+    messaggisms_gateway.fail_next("no_credit")
+    answers = [call("POST", "/messages/", SEND) for _ in range(4)]
+    assert [(answer.status, answer.json["error"]) for answer in answers] == [
+        (429, 429),
+        (401, 401),
+        (402, 201),
+        (201, None),
+    ]
+    assert answers[0].headers["retry-after"] == "7"
+
+
+@pytest.mark.parametrize(("kind", "sms_meanwhile"), [("slow_before", 0), ("slow_after", 1)])
+def test_a_slow_answer_holds_up_nobody_else(
+    call: Call, messaggisms_gateway: Gateway, kind: str, sms_meanwhile: int
+) -> None:
+    messaggisms_gateway.fail_next(kind, method="POST", seconds=1)
+    answers: list[Answer] = []
+    waiting = threading.Thread(target=lambda: answers.append(call("POST", "/messages/", SEND)))
+    waiting.start()
+    while not messaggisms_gateway.requests():
+        pass
+    assert len(messaggisms_gateway.inbox()) == sms_meanwhile
+    assert answers == []
+    waiting.join()
+    assert answers[0].status == 201
+    assert len(messaggisms_gateway.inbox()) == 1
+
+
+def test_an_outage_ends_with_the_gateways_clock(call: Call, messaggisms_gateway: Gateway) -> None:
+    messaggisms_gateway.outage(30)
+    for _ in range(3):
+        with pytest.raises(LOST):
+            call("GET", "/messages/")
+    messaggisms_gateway.advance(30)
+    assert call("GET", "/messages/").status == 404
+
+
+def test_faults_are_shown_and_cleared(call: Call, messaggisms_gateway: Gateway) -> None:
+    messaggisms_gateway.fail_next("drop_after", method="PUT", times=0)
+    (shown,) = call("GET", "/_emulator/faults", token=None).json["faults"]
+    assert (shown["kind"], shown["method"], shown["seen"], shown["spoiled"]) == ("drop_after", "PUT", 0, 0)
+    messaggisms_gateway.heal()
+    assert call("GET", "/_emulator/faults", token=None).json["faults"] == []
+    assert call("POST", "/_emulator/faults", {"kind": "explode"}, token=None).status == 422
+
+
+def test_the_token_can_lack_a_scope(call: Call, messaggisms_gateway: Gateway) -> None:
+    messaggisms_gateway.reset(tokens={"reader": ["GET"]})
+    answer = call("POST", "/messages/", SEND, token="reader")
+    assert (answer.status, answer.json["error"], answer.json["success"]) == (403, 403, False)
+    assert call("GET", "/messages/", token="reader").status == 404
+    messaggisms_gateway.reset()
+    assert call("GET", "/messages/", token="reader").status == 401
