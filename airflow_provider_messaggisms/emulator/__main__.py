@@ -86,7 +86,7 @@ def _control(options: argparse.Namespace) -> Control:
 
     :raises ValueError: An option cannot be read.
     """
-    from airflow_provider_messaggisms.emulator import control, exchanges, faults, store
+    from airflow_provider_messaggisms.emulator import callbacks, control, exchanges, faults, store
     from airflow_provider_messaggisms.emulator.clock import Clock
 
     beginning = control.Beginning(
@@ -96,7 +96,7 @@ def _control(options: argparse.Namespace) -> Control:
         faults=[faults.read_command(text) for text in options.fault],
     )
     memory = store.Store(Clock(0.0 if options.clock == "manual" else options.speed))
-    controls = control.Control(memory, exchanges.Record(), faults.Script(), {}, beginning)
+    controls = control.Control(memory, exchanges.Record(), faults.Script(), callbacks.Callbacks(memory), {}, beginning)
     controls.reset({})
     return controls
 

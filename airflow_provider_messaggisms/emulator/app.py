@@ -6,8 +6,9 @@ Paths are answered with and without their closing slash, because the vendor's ow
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
@@ -18,7 +19,6 @@ from airflow_provider_messaggisms.emulator.control import Control, control_route
 from airflow_provider_messaggisms.emulator.door import Door
 from airflow_provider_messaggisms.emulator.exchanges import pattern_of
 from airflow_provider_messaggisms.emulator.responses import answered, read_body, refused
-from airflow_provider_messaggisms.emulator.store import Store
 
 # Starlette names only the methods of the first route that has the path; a 405 must name all.
 METHODS = {
@@ -29,9 +29,10 @@ METHODS = {
 }
 
 
-def gateway_routes(store: Store) -> APIRouter:
-    """Return the routes of the vendor's API on this store."""
+def gateway_routes(control: Control) -> APIRouter:
+    """Return the routes of the vendor's API."""
     routes = APIRouter()
+    store = control.store
 
     @routes.get("/messages", include_in_schema=False)
     @routes.get("/messages/")
@@ -43,7 +44,8 @@ def gateway_routes(store: Store) -> APIRouter:
     @routes.post("/messages/")
     async def send_message(request: Request) -> Response:
         raw = await read_body(request)
-        message = store.create(payload.read_order(raw), len(raw))
+        message = store.create(payload.read_order(raw, store.personality), len(raw))
+        control.callbacks.watch(message)
         shown = answers.message_object(message, message.created_at, store.personality)
         return answered(answers.success([shown], "Message Queued", str(store.credit_eur)), 201)
 
@@ -63,7 +65,7 @@ def gateway_routes(store: Store) -> APIRouter:
     @routes.put("/messages/{id}")
     async def update_message(request: Request) -> Response:
         raw = await read_body(request)
-        amendment = payload.read_amendment(raw, empty_is_accepted=store.personality.empty_put == "accepted")
+        amendment = payload.read_amendment(raw, store.personality)
         message = store.amend(request.path_params["id"], amendment, len(raw))
         shown = answers.message_object(message, store.clock.now(), store.personality)
         status = int(store.personality.put_status)
@@ -94,11 +96,14 @@ def gateway_routes(store: Store) -> APIRouter:
 
 def create_app(control: Control) -> ASGIApp:
     """Put the gateway together: its calls and its control plane behind the door."""
-    store = control.store
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        telling = asyncio.create_task(control.callbacks.run())
         yield
+        telling.cancel()
+        with suppress(asyncio.CancelledError):
+            await telling
 
     app = FastAPI(
         title="MessaggiSMS gateway emulator",
@@ -108,7 +113,7 @@ def create_app(control: Control) -> ASGIApp:
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    app.include_router(gateway_routes(store))
+    app.include_router(gateway_routes(control))
     app.include_router(control_routes(control))
 
     @app.exception_handler(refusals.Refusal)
@@ -120,4 +125,4 @@ def create_app(control: Control) -> ASGIApp:
         methods = METHODS.get(pattern_of(request.url.path)) if error.status_code == 405 else None
         return refused(refusals.no_such_call(error.status_code, {"allow": methods} if methods else None))
 
-    return Door(app, control.record, control.script, store.clock, control.tokens)
+    return Door(app, control.record, control.script, control.store.clock, control.tokens)

@@ -12,6 +12,7 @@ The control plane under ``/_emulator/``: for tests and for the inbox page, no pa
 ``GET /_emulator/faults``         what is going to go wrong, with what it has seen and spoiled so far
 ``POST /_emulator/faults``        script a failure, see :class:`.faults.Fault`
 ``DELETE /_emulator/faults``      let everything go well again
+``GET /_emulator/callbacks``      the callbacks made so far, in order: ``message_id``, ``state``, ``result``
 ``GET /_emulator/requests``       the requests to the API, in order: ``method``, ``path`` (a pattern), ``status``
 ================================  ==================================================================================
 """
@@ -28,6 +29,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from airflow_provider_messaggisms.emulator import answers, fates, refusals
+from airflow_provider_messaggisms.emulator.callbacks import Callbacks
 from airflow_provider_messaggisms.emulator.exchanges import Record
 from airflow_provider_messaggisms.emulator.faults import Fault, Script, read_fault
 from airflow_provider_messaggisms.emulator.personality import Personality
@@ -55,6 +57,7 @@ class Control:
     What the control plane acts upon.
 
     :param script: What is to go wrong.
+    :param callbacks: Who is called back.
     :param tokens: Each token that is accepted at the moment, with the methods that it may use.
     :param beginning: What a reset returns to.
     """
@@ -62,6 +65,7 @@ class Control:
     store: Store
     record: Record
     script: Script
+    callbacks: Callbacks
     tokens: dict[str, frozenset[str]]
     beginning: Beginning
 
@@ -77,6 +81,7 @@ class Control:
         self.store.clock.reset(now)
         self.store.reset(credit, personality)
         self.record.exchanges.clear()
+        self.callbacks.reset()
         self.script.clear()
         for fault in self.beginning.faults:
             self.script.add(fault, self.store.clock.now())
@@ -184,6 +189,10 @@ def control_routes(control: Control) -> APIRouter:
     async def clear_faults() -> Response:
         control.script.clear()
         return answered({})
+
+    @routes.get("/callbacks")
+    async def callbacks() -> Response:
+        return answered({"callbacks": list(control.callbacks.record)})
 
     @routes.get("/requests")
     async def requests() -> Response:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,7 @@ import msgspec
 
 from airflow_provider_messaggisms.emulator import refusals
 from airflow_provider_messaggisms.emulator.fates import INVALID_DIGITS
+from airflow_provider_messaggisms.emulator.personality import Personality
 
 ROME = ZoneInfo("Europe/Rome")
 # Assumed: a prefix of one to three digits, and fifteen digits in all, as in E.164.
@@ -70,7 +71,7 @@ class Addressees(msgspec.Struct):
 
 
 class Order(msgspec.Struct):
-    """A message to send, complete and in range. ``day_start`` is in seconds since 1970, or None for now."""
+    """A message to send, complete and in range. ``send_at`` is in seconds since 1970, or None for now."""
 
     sender: str
     body: str
@@ -79,7 +80,7 @@ class Order(msgspec.Struct):
     priority: float
     transaction: bool
     options: Options
-    day_start: float | None
+    send_at: float | None
 
 
 class Amendment(msgspec.Struct):
@@ -87,10 +88,10 @@ class Amendment(msgspec.Struct):
 
     addressees: Addressees
     transaction: bool | None
-    day_start: float | None
+    send_at: float | None
 
 
-def read_order(raw: bytes) -> Order:
+def read_order(raw: bytes, personality: Personality) -> Order:
     """
     Read the body of a POST.
 
@@ -116,11 +117,11 @@ def read_order(raw: bytes) -> Order:
         priority=priority,
         transaction=bool(post.transaction),
         options=options,
-        day_start=_day_start(options.timestamp_send),
+        send_at=_send_at(options.timestamp_send, personality),
     )
 
 
-def read_amendment(raw: bytes, *, empty_is_accepted: bool) -> Amendment:
+def read_amendment(raw: bytes, personality: Personality) -> Amendment:
     """
     Read the body of a PUT.
 
@@ -128,12 +129,12 @@ def read_amendment(raw: bytes, *, empty_is_accepted: bool) -> Amendment:
     """
     put = _decode(raw, PutBody)
     empty = isinstance(put.recipients, list) and not put.recipients
-    if not put.recipients and not (empty and empty_is_accepted):
+    if not put.recipients and not (empty and personality.empty_put == "accepted"):
         raise refusals.parameter_missing("recipients")
     return Amendment(
         addressees=read_addressees(put.recipients or []),
         transaction=put.transaction,
-        day_start=_day_start(put.options.timestamp_send if put.options else None),
+        send_at=_send_at(put.options.timestamp_send if put.options else None, personality),
     )
 
 
@@ -201,7 +202,7 @@ def _check_sender(sender: str) -> None:
         raise refusals.parameter_bad("sender", "3 to 11 characters, or 3 to 14 digits")
 
 
-def _day_start(text: str | None) -> float | None:
+def _send_at(text: str | None, personality: Personality) -> float | None:
     """Return the midnight in Rome with which a day begins, for ``2026-12-24`` or ``24-12-2026``."""
     if not text:
         return None
@@ -209,10 +210,17 @@ def _day_start(text: str | None) -> float | None:
         year, month, day = match.groups()
     elif match := _DAY_FIRST.fullmatch(text):
         day, month, year = match.groups()
+    elif personality.send_times == "accepted":
+        return _instant(text)
     else:
         raise refusals.parameter_bad("timestamp_send", "a day is written YYYY-MM-DD or DD-MM-YYYY")
+    return _instant(f"{year}-{month}-{day}")
+
+
+def _instant(text: str) -> float:
+    """Read an ISO 8601 instant, in Rome where it names no zone."""
     try:
-        midnight = date(int(year), int(month), int(day))
-        return datetime(midnight.year, midnight.month, midnight.day, tzinfo=ROME).timestamp()
+        instant = datetime.fromisoformat(text)
+        return (instant if instant.tzinfo else instant.replace(tzinfo=ROME)).timestamp()
     except (ValueError, OverflowError) as error:
         raise refusals.parameter_bad("timestamp_send", "there is no such day") from error

@@ -21,6 +21,8 @@ class Personality:
     :param put_status: A PUT that worked answers ``200`` (default) or ``201``.
     :param custom_echo: ``options.custom`` that holds a JSON object comes back as an ``object`` (default) or as the
         ``string`` that was sent.
+    :param send_times: ``timestamp_send`` with a time of day (ISO 8601, Rome's where it names no zone) is ``refused``
+        (default; 422/302) or ``accepted``. Only days are documented.
     """
 
     empty_put: Literal["accepted", "refused"] = "accepted"
@@ -28,6 +30,7 @@ class Personality:
     list_order: Literal["newest", "oldest"] = "newest"
     put_status: Literal["200", "201"] = "200"
     custom_echo: Literal["object", "string"] = "object"
+    send_times: Literal["refused", "accepted"] = "refused"
 
     @classmethod
     def choices(cls) -> dict[str, tuple[str, ...]]:

@@ -80,6 +80,18 @@ class Message:
         departs_at = self.departs_at
         return None if departs_at is None or departs_at > now else now - departs_at
 
+    def changes(self, since: float, until: float) -> list[float]:
+        """Return the instants after ``since`` and up to ``until`` at which a recipient's state changed."""
+        if self.departs_at is None:
+            return []
+        steps = {after for fate, count in self.fates.items() if count for after, _ in fate.steps if after > 0}
+        return sorted(at for at in (self.departs_at + after for after in steps) if since < at <= until)
+
+    def is_final(self, now: float) -> bool:
+        """Tell whether nothing will happen to this message any more."""
+        elapsed = self.elapsed(now)
+        return elapsed is not None and all(fate.at(elapsed).final for fate, count in self.fates.items() if count)
+
     def price_eur(self, parts: int) -> float:
         """Return what so many parts of this message cost."""
         factor = REALTIME_FACTOR if self.options.realtime else 1.0
@@ -132,7 +144,7 @@ class Store:
             priority=order.priority,
             options=order.options,
             created_at=now,
-            send_at=now if order.day_start is None else order.day_start,
+            send_at=now if order.send_at is None else order.send_at,
             closed_at=None if order.transaction else now,
             changed_at=now,
         )
@@ -155,13 +167,13 @@ class Store:
         """
         message = self._find(message_id, invalid=refusals.id_invalid(210), unknown=refusals.nothing_found(211))
         now = self.clock.now()
-        may_move = amendment.day_start is not None and message.elapsed(now) is None
+        may_move = amendment.send_at is not None and message.elapsed(now) is None
         if message.closed_at is not None and not may_move:
             raise refusals.transaction_closed()
         self._add(message, amendment.addressees.valid, amendment.addressees.invalid, weight)
         message.changed_at = now
-        if amendment.day_start is not None:
-            message.send_at = amendment.day_start
+        if amendment.send_at is not None:
+            message.send_at = amendment.send_at
         if amendment.transaction is False and message.closed_at is None:
             message.closed_at = now
         return message
@@ -186,6 +198,10 @@ class Store:
         return message, message.recipients[index]
 
     # --- beyond the API -------------------------------------------------------------------------------------------
+
+    def known(self, message_id: str) -> Message | None:
+        """Return a message, or nothing where it was deleted or forgotten."""
+        return self._messages.get(message_id)
 
     def departed(self) -> Iterator[Message]:
         """Yield what really went out, the latest first; never a test."""

@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from airflow_provider_messaggisms.emulator.payload import read_addressees, read_amendment, read_order
+from airflow_provider_messaggisms.emulator.personality import Personality
 from airflow_provider_messaggisms.emulator.refusals import Refusal
 
+PLAIN = Personality()
 GOOD: dict[str, Any] = {"sender": "ops", "body": "hello", "recipients": "+39-3491234567"}
 
 
@@ -17,15 +19,15 @@ def order(**changes: Any) -> bytes:
     return json.dumps(GOOD | changes).encode()
 
 
-def day(text: str) -> float | None:
-    return read_order(order(options={"timestamp_send": text})).day_start
+def day(text: str, **personality: Any) -> float | None:
+    return read_order(order(options={"timestamp_send": text}), Personality(**personality)).send_at
 
 
 @pytest.mark.parametrize("name", ["sender", "body", "recipients"])
 @pytest.mark.parametrize("empty", [None, ""])
 def test_a_required_parameter_that_is_missing_is_named(name: str, empty: Any) -> None:
     with pytest.raises(Refusal, match=name) as refusal:
-        read_order(order(**{name: empty}))
+        read_order(order(**{name: empty}), PLAIN)
     assert (refusal.value.status, refusal.value.code) == (422, 302)
 
 
@@ -51,7 +53,7 @@ def test_a_required_parameter_that_is_missing_is_named(name: str, empty: Any) ->
 )
 def test_a_parameter_of_a_wrong_type_or_out_of_range_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(Refusal) as refusal:
-        read_order(order(**wrong))
+        read_order(order(**wrong), PLAIN)
     assert (refusal.value.status, refusal.value.code) == (422, 302)
 
 
@@ -73,22 +75,22 @@ def test_a_parameter_of_a_wrong_type_or_out_of_range_is_refused(wrong: dict[str,
 )
 def test_a_body_that_is_not_the_json_expected_is_refused(raw: bytes) -> None:
     with pytest.raises(Refusal):
-        read_order(raw)
+        read_order(raw, PLAIN)
 
 
 def test_a_byte_order_mark_does_no_harm() -> None:
-    assert read_order(b"\xef\xbb\xbf" + order()).sender == "ops"
+    assert read_order(b"\xef\xbb\xbf" + order(), PLAIN).sender == "ops"
 
 
 @pytest.mark.parametrize("sender", ["ops", "elevenchars", "12345678901234", "+1234567890123"])
 def test_a_sender_in_range_is_taken(sender: str) -> None:
-    assert read_order(order(sender=sender)).sender == sender
+    assert read_order(order(sender=sender), PLAIN).sender == sender
 
 
 @pytest.mark.parametrize("sender", ["op", "twelve chars", "123456789012345", "12"])
 def test_a_sender_out_of_range_is_refused(sender: str) -> None:
     with pytest.raises(Refusal, match="sender"):
-        read_order(order(sender=sender))
+        read_order(order(sender=sender), PLAIN)
 
 
 def test_recipients_come_in_every_documented_form() -> None:
@@ -143,11 +145,19 @@ def test_what_is_not_a_day_is_refused(text: str) -> None:
 
 def test_an_empty_list_in_a_put_depends_on_the_personality() -> None:
     raw = b'{"recipients": [], "transaction": false}'
-    assert read_amendment(raw, empty_is_accepted=True).transaction is False
+    assert read_amendment(raw, PLAIN).transaction is False
     with pytest.raises(Refusal, match="recipients"):
-        read_amendment(raw, empty_is_accepted=False)
+        read_amendment(raw, Personality(empty_put="refused"))
 
 
 def test_a_put_needs_recipients() -> None:
     with pytest.raises(Refusal, match="recipients"):
-        read_amendment(b'{"transaction": false}', empty_is_accepted=True)
+        read_amendment(b'{"transaction": false}', PLAIN)
+
+
+def test_times_of_day_are_read_where_the_personality_accepts_them() -> None:
+    noon = day("2026-12-24T12:00:00", send_times="accepted")
+    assert noon == day("2026-12-24 11:00+00:00", send_times="accepted")
+    assert noon == (day("2026-12-24") or 0) + 12 * 3600
+    with pytest.raises(Refusal, match="timestamp_send"):
+        day("soon", send_times="accepted")

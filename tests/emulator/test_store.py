@@ -25,13 +25,13 @@ def order(*numbers: str, body: str = "hello", **changes: Any) -> Order:
         "priority": 1.0,
         "transaction": False,
         "options": Options(),
-        "day_start": None,
+        "send_at": None,
     }
     return Order(**(plain | changes))
 
 
-def amendment(*numbers: str, transaction: bool | None = None, day_start: float | None = None) -> Amendment:
-    return Amendment(Addressees([(number, None) for number in numbers], []), transaction, day_start)
+def amendment(*numbers: str, transaction: bool | None = None, send_at: float | None = None) -> Amendment:
+    return Amendment(Addressees([(number, None) for number in numbers], []), transaction, send_at)
 
 
 def send(store: Store, *numbers: str, **changes: Any) -> Message:
@@ -110,7 +110,7 @@ def test_what_is_final_or_not_yet_out_is_not_decided(store: Store) -> None:
     message = send(store, ANNA)
     store.clock.advance(4)
     refused(422, 221, store.decide, message.id, ANNA, fates.EXPIRED)
-    later = send(store, ANNA, day_start=store.clock.now() + DAY)
+    later = send(store, ANNA, send_at=store.clock.now() + DAY)
     refused(422, 221, store.decide, later.id, ANNA, fates.EXPIRED)
 
 
@@ -175,7 +175,7 @@ def test_a_transaction_goes_out_once_it_is_closed(store: Store) -> None:
 
 def test_a_message_for_a_later_day_goes_out_when_that_day_begins(store: Store) -> None:
     tomorrow = store.clock.now() + DAY
-    message = send(store, ANNA, day_start=tomorrow)
+    message = send(store, ANNA, send_at=tomorrow)
     store.clock.advance(DAY - 1)
     assert inbox(store) == []
     assert "report" not in answers.recipient_object(message, message.recipients[0], store.clock.now())
@@ -185,24 +185,24 @@ def test_a_message_for_a_later_day_goes_out_when_that_day_begins(store: Store) -
 
 
 def test_a_day_that_has_begun_means_now(store: Store) -> None:
-    message = send(store, ANNA, day_start=store.clock.now() - 3 * DAY)
+    message = send(store, ANNA, send_at=store.clock.now() - 3 * DAY)
     assert message.departs_at == store.clock.now()
 
 
 def test_a_message_for_a_later_day_can_be_moved_until_that_day_begins(store: Store) -> None:
-    message = send(store, ANNA, day_start=store.clock.now() + DAY)
-    amend(store, message, day_start=store.clock.now() + 2 * DAY)
+    message = send(store, ANNA, send_at=store.clock.now() + DAY)
+    amend(store, message, send_at=store.clock.now() + 2 * DAY)
     refused(422, 212, amend, store, message, BRUNO)
     store.clock.advance(DAY + 1)
     assert inbox(store) == []
     store.clock.advance(DAY)
     assert len(inbox(store)) == 1
     with pytest.raises(Refusal, match="closed"):
-        amend(store, message, day_start=store.clock.now() + DAY)
+        amend(store, message, send_at=store.clock.now() + DAY)
 
 
 def test_a_message_can_be_cancelled_until_it_goes_out_and_is_not_refunded(store: Store) -> None:
-    for message in (send(store, day_start=store.clock.now() + DAY), send(store, transaction=True)):
+    for message in (send(store, send_at=store.clock.now() + DAY), send(store, transaction=True)):
         store.delete(message.id)
         refused(404, 219, store.delete, message.id)
     assert store.credit_eur == pytest.approx(100 - 2 * PRICE_PER_PART_EUR)
