@@ -8,6 +8,7 @@ message goes out.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -153,7 +154,7 @@ def recipient_object(message: Message, recipient: Recipient, now: float) -> Json
     }
     if elapsed is None:
         return shown
-    departed_at = now - elapsed
+    departed_at = message.departs_at or now
     last_at = departed_at + recipient.fate.history(elapsed)[-1][0]
     shown["timestamp_sent"] = _mongo_date(departed_at)
     if status is ON_HANDSET:
@@ -192,8 +193,7 @@ def _report(report_id: str, recipient: Recipient, price: float, status: Status, 
 def inbox_entries(messages: Iterable[Message], now: float, number: str | None) -> Iterable[Json]:
     """Show what went out as the phones and the inbox page see it, the latest first."""
     for message in messages:
-        elapsed = message.elapsed(now) or 0.0
-        departed_at = now - elapsed
+        elapsed, departed_at = message.elapsed(now) or 0.0, message.departs_at or now
         for recipient in reversed(message.recipients):
             if number is not None and recipient.number != number:
                 continue
@@ -245,7 +245,8 @@ def _mongo_date(instant: float) -> Json:
     return {"$date": {"$numberLong": _epoch_text(instant)}}
 
 
+@functools.lru_cache(maxsize=1_000)
 def _local_time(instant: float) -> str:
-    return datetime.fromtimestamp(instant, ROME).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + datetime.fromtimestamp(
-        instant, ROME
-    ).strftime("%z")
+    """Write an instant as reports do. The recipients of a message share theirs, hence the cache."""
+    local = datetime.fromtimestamp(instant, ROME)
+    return f"{local:%Y-%m-%dT%H:%M:%S}.{local.microsecond // 1000:03d}{local:%z}"

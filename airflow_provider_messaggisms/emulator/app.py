@@ -7,6 +7,7 @@ Paths are answered with and without their closing slash, because the vendor's ow
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -18,7 +19,7 @@ from airflow_provider_messaggisms.emulator import answers, payload, refusals
 from airflow_provider_messaggisms.emulator.control import Control, control_routes
 from airflow_provider_messaggisms.emulator.door import Door
 from airflow_provider_messaggisms.emulator.exchanges import pattern_of
-from airflow_provider_messaggisms.emulator.responses import answered, read_body, refused
+from airflow_provider_messaggisms.emulator.responses import answered, listed, refused
 
 # Starlette names only the methods of the first route that has the path; a 405 must name all.
 METHODS = {
@@ -37,13 +38,13 @@ def gateway_routes(control: Control) -> APIRouter:
     @routes.get("/messages", include_in_schema=False)
     @routes.get("/messages/")
     async def list_messages() -> Response:
-        entries = [answers.list_entry(message) for message in store.messages()]
-        return answered(answers.success(entries, answers.results(len(entries)), str(store.credit_eur)))
+        messages = store.messages()
+        return listed(map(answers.list_entry, messages), len(messages), str(store.credit_eur))
 
     @routes.post("/messages", include_in_schema=False)
     @routes.post("/messages/")
     async def send_message(request: Request) -> Response:
-        raw = await read_body(request)
+        raw = await control.intake.read(request)
         message = store.create(payload.read_order(raw, store.personality), len(raw))
         control.callbacks.watch(message)
         shown = answers.message_object(message, message.created_at, store.personality)
@@ -64,7 +65,7 @@ def gateway_routes(control: Control) -> APIRouter:
     @routes.put("/messages/{id}/", include_in_schema=False)
     @routes.put("/messages/{id}")
     async def update_message(request: Request) -> Response:
-        raw = await read_body(request)
+        raw = await control.intake.read(request)
         amendment = payload.read_amendment(raw, store.personality)
         message = store.amend(request.path_params["id"], amendment, len(raw))
         shown = answers.message_object(message, store.clock.now(), store.personality)
@@ -81,9 +82,10 @@ def gateway_routes(control: Control) -> APIRouter:
     @routes.get("/messages/{id}/recipients/")
     async def get_recipients(request: Request) -> Response:
         message = store.message_with_recipients(request.path_params["id"])
-        now = store.clock.now()
-        shown = [answers.recipient_object(message, recipient, now) for recipient in message.recipients]
-        return answered(answers.success(shown, answers.results(len(shown)), store.credit_eur))
+        now, count = store.clock.now(), len(message.recipients)
+        recipients = itertools.islice(message.recipients, count)
+        shown = (answers.recipient_object(message, recipient, now) for recipient in recipients)
+        return listed(shown, count, store.credit_eur)
 
     @routes.get("/messages/{id}/recipients/{number}")
     async def get_recipient(request: Request) -> Response:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -33,7 +33,7 @@ from airflow_provider_messaggisms.emulator.callbacks import Callbacks
 from airflow_provider_messaggisms.emulator.exchanges import Record
 from airflow_provider_messaggisms.emulator.faults import Fault, Script, read_fault
 from airflow_provider_messaggisms.emulator.personality import Personality
-from airflow_provider_messaggisms.emulator.responses import answered, read_body
+from airflow_provider_messaggisms.emulator.responses import Intake, answered
 from airflow_provider_messaggisms.emulator.store import Store
 
 END_OF_TIME = 4_102_444_800.0  # 2100-01-01: dates beyond it are of no use, and far beyond it cannot be written
@@ -68,6 +68,7 @@ class Control:
     callbacks: Callbacks
     tokens: dict[str, frozenset[str]]
     beginning: Beginning
+    intake: Intake = field(default_factory=Intake)
 
     def reset(self, body: dict[str, Any]) -> None:
         """Forget everything; until the next reset a body may override what the command line said."""
@@ -113,8 +114,8 @@ def _amount(value: Any) -> float:
     return amount
 
 
-async def _json_object(request: Request) -> dict[str, Any]:
-    raw = await read_body(request)
+async def _json_object(intake: Intake, request: Request) -> dict[str, Any]:
+    raw = await intake.read(request)
     try:
         return msgspec.json.decode(raw or b"{}", type=dict[str, Any])
     except (ValueError, RecursionError) as error:
@@ -132,12 +133,12 @@ def control_routes(control: Control) -> APIRouter:
 
     @routes.post("/reset")
     async def reset(request: Request) -> Response:
-        control.reset(await _json_object(request))
+        control.reset(await _json_object(control.intake, request))
         return answered(control.overview())
 
     @routes.post("/advance")
     async def advance(request: Request) -> Response:
-        seconds = (await _json_object(request)).get("seconds")
+        seconds = (await _json_object(control.intake, request)).get("seconds")
         if not isinstance(seconds, int | float) or not 0 <= seconds <= END_OF_TIME - store.clock.now():
             raise refusals.parameter_bad("seconds", "a number, 0 or more, that does not lead beyond the year 2100")
         store.clock.advance(float(seconds))
@@ -166,7 +167,7 @@ def control_routes(control: Control) -> APIRouter:
 
     @routes.post("/decide")
     async def decide(request: Request) -> Response:
-        body = await _json_object(request)
+        body = await _json_object(control.intake, request)
         status = fates.STATUSES.get(str(body.get("state")))
         if status is None:
             raise refusals.parameter_bad("state", f"one of {', '.join(fates.STATUSES)}")
@@ -180,7 +181,7 @@ def control_routes(control: Control) -> APIRouter:
     @routes.post("/faults")
     async def add_fault(request: Request) -> Response:
         try:
-            control.script.add(read_fault(await _json_object(request)), store.clock.now())
+            control.script.add(read_fault(await _json_object(control.intake, request)), store.clock.now())
         except ValueError as error:
             raise refusals.parameter_bad("fault", str(error)[:200]) from error
         return await faults()

@@ -102,6 +102,11 @@ def body_too_large(limit_bytes: int) -> Refusal:
     return Refusal(413, 413, f"The body is larger than {limit_bytes} bytes")
 
 
+def too_busy() -> Refusal:
+    """Refuse a body while too many others are being read: the emulator's own limit."""
+    return Refusal(503, 503, "Too many large bodies at once", {"retry-after": "1"})
+
+
 def memory_full(limit_bytes: int) -> Refusal:
     """Refuse a message that alone would fill the emulator's memory."""
     return Refusal(413, 413, f"The message needs more than the {limit_bytes} bytes that the emulator keeps")
