@@ -9,7 +9,7 @@ strict about what must hold before money is spent or an SMS is called sent.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
@@ -57,11 +57,13 @@ class Response:
     :param status: HTTP status.
     :param headers: A case-insensitive mapping.
     :param body: The whole body, decompressed. Not in the ``repr``.
+    :param hidden: What no error may show even if the answer does, such as the token. Not in the ``repr``.
     """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    hidden: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,17 @@ class Envelope(msgspec.Struct, Generic[V], frozen=True, kw_only=True):
     credit: Any = None
     error: Any = None
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("success", self.success)]
+
+    def __repr__(self) -> str:
+        return f"Envelope(success={self.success})"
+
 
 _REFUSAL = msgspec.json.Decoder(Envelope[Any], strict=False)
+
+#: What a decoder raises for an answer that it cannot read; the last one is for thousands of nested brackets.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 #: The class of an error by HTTP status; what is not listed is an InvalidRequestError (4XX) or unavailable (5XX).
 _BY_STATUS: dict[int, type[errors.GatewayError]] = {
@@ -114,6 +125,9 @@ def read(request: Request, response: Response, decoder: msgspec.json.Decoder[Env
     """
     Open the envelope of *response*.
 
+    Only an envelope that says ``success`` is a success: a proxy's ``{"status": "ok"}`` must not pass for a list without
+    messages, or for a cancelled one.
+
     :raises GatewayError: The gateway refused; the class says what a caller could do about it.
     :raises ProtocolError: The answer is a redirect, is empty, is not JSON, or is not shaped as the contract says.
     """
@@ -123,20 +137,22 @@ def read(request: Request, response: Response, decoder: msgspec.json.Decoder[Env
         raise _outside_contract(request, response, "the gateway does not redirect; is the host right?")
     try:
         envelope = decoder.decode(response.body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         # A refusal may carry data of another shape; whether it is one counts for more than its shape.
         if _says_no(response.body):
             raise _refusal(request, response) from None
         raise _outside_contract(request, response, _why_unreadable(response.body, error)) from None
     if envelope.success is False:
         raise _refusal(request, response)
+    if not envelope.success:
+        raise _outside_contract(request, response, "the answer does not say whether it is a success")
     return envelope
 
 
 def _says_no(body: bytes) -> bool:
     try:
         return _REFUSAL.decode(body).success is False
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return False
 
 
@@ -149,29 +165,32 @@ def _why_unreadable(body: bytes, error: Exception) -> str:
 
 
 def _outside_contract(request: Request, response: Response, why: str) -> errors.ProtocolError:
-    text = f"{request}: {why}: HTTP {response.status}, {excerpt(response.body)}"
+    text = f"{request}: {why}: HTTP {response.status}, {excerpt(request, response)}"
     return errors.ProtocolError(text, status=response.status)
 
 
-def _refusal(request: Request, response: Response) -> errors.GatewayError:
+def _refusal(request: Request, response: Response) -> errors.MessaggiSmsError:
     try:
         envelope = _REFUSAL.decode(response.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        code, message = None, excerpt(response.body)
+    except UNREADABLE:
+        envelope = Envelope()
+        code, message = None, excerpt(request, response)
     else:
-        code = envelope.error if isinstance(envelope.error, int) else _as_int(envelope.error)
-        message = mask_numbers(str(envelope.message or ""))[:EXCERPT_CHARACTERS]
+        code = _code(envelope.error)
+        message = _showable(str(envelope.message or ""), request, response)[:EXCERPT_CHARACTERS]
     kind = _class_of(response.status, code)
+    if kind is errors.MessageNotFoundError and envelope.success is not False:
+        # Somebody on the way does not know the path. Whether there is such a message, only the gateway can tell.
+        return _outside_contract(request, response, "this is not the gateway's own answer; is the host right?")
     return kind(
         response.status, code, message, route=str(request), retry_after_seconds=_retry_after_seconds(response.headers)
     )
 
 
-def _as_int(value: Any) -> int | None:
-    try:
-        return int(str(value))
-    except ValueError:
-        return None
+def _code(value: Any) -> int | None:
+    """Read the envelope's ``error``. A longer number than any code could be somebody's telephone number."""
+    found = re.fullmatch(r"([0-9]{1,5})(?:\.0)?", str(value).strip(), re.ASCII)
+    return int(found[1]) if found else None
 
 
 def _class_of(status: int, code: int | None) -> type[errors.GatewayError]:
@@ -190,25 +209,58 @@ def _retry_after_seconds(headers: Mapping[str, str]) -> float | None:
         return float(value[:9])
     try:
         wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("Date", ""))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     return max(0.0, wait.total_seconds())
 
 
-_JSON_STRING_VALUE = re.compile(r'(:\s*)"(?:[^"\\]|\\.)*"?')
+# Every text between double quotes, closed or not; the second group is there where it is the name of a JSON member.
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*(?:"(\s*:)?|\\?\Z)', re.DOTALL)
+
+# Texts of a request that an error may show: they are no personal data, or `mask_numbers` takes care of them.
+_SHOWABLE = frozenset({"sender", "recipients", "number", "timestamp_send"})
+
+_SHORT = 4  # characters; of what is shorter only whole words are taken out
 
 
-def excerpt(body: bytes) -> str:
+def excerpt(request: Request, response: Response) -> str:
     """
     Show the first characters of an unreadable answer without showing anything personal.
 
-    Digits that could be a telephone number are masked. Where the answer looks like JSON its string values are left out,
-    because the gateway echoes the text of the SMS.
+    Digits that could be a telephone number are masked. What stands in double quotes is left out, except names of JSON
+    members, because the gateway echoes the text of the SMS.
     """
-    if not body.strip():
+    if not response.body.strip():
         return "an empty body"
-    text = body[: 4 * EXCERPT_CHARACTERS].decode("utf-8", errors="replace").lstrip("\ufeff \t\r\n")
-    if text.startswith(("{", "[")):
-        text = _JSON_STRING_VALUE.sub(r'\1"…"', text)
-    text = " ".join(mask_numbers(text).split())
+    text = response.body[: 8 * EXCERPT_CHARACTERS].decode("utf-8", errors="replace").replace("\0", "")
+    text = _showable(text.lstrip("\ufeff"), request, response)
+    text = " ".join(_QUOTED.sub(lambda quoted: quoted[0] if quoted[1] else '"…"', text).split())
     return repr(text[:EXCERPT_CHARACTERS] + ("…" if len(text) > EXCERPT_CHARACTERS else ""))
+
+
+def _showable(text: str, request: Request, response: Response) -> str:
+    """Take out of an answer's text what the request said, what is hidden, and whatever could be a number."""
+    secrets = sorted({*response.hidden, *_personal(_decoded(request.body))}, key=len, reverse=True)
+    for secret in filter(None, secrets):
+        short = len(secret) < _SHORT
+        text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "…", text) if short else text.replace(secret, "…")
+    return mask_numbers(text)
+
+
+def _decoded(body: bytes | None) -> Any:
+    return None if body is None else msgspec.json.decode(body)
+
+
+def _personal(value: Any) -> Iterator[str]:
+    """Find the text of the SMS, the recipients' fields and the like in a request."""
+    if isinstance(value, list):
+        for part in value:
+            yield from _personal(part)
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            if name == "fields":
+                yield from part.values()
+            elif isinstance(part, str) and name not in _SHOWABLE:
+                yield part
+            else:
+                yield from _personal(part)
