@@ -30,9 +30,15 @@ from typing import Any, ClassVar
 
 
 class MessaggiSmsError(Exception):
-    """Root of all errors of this package."""
+    """
+    Root of all errors of this package.
+
+    :param after_lost_answer: ``True`` when the call had been made before and that answer was lost, so that the gateway
+        may have acted already.
+    """
 
     permanent: ClassVar[bool] = False
+    after_lost_answer: bool = False
 
 
 class ConfigurationError(MessaggiSmsError, ValueError):

@@ -14,19 +14,29 @@ from collections.abc import Generator, Iterable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.sdk import BaseHook, conf
 
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError
 from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.models import Delivery, Message, MessageSummary, Recipient
 from airflow_provider_messaggisms.gateway.phone import to_wire
 from airflow_provider_messaggisms.gateway.recipients import Addressee, read_recipients
-from airflow_provider_messaggisms.gateway.retry import RetryPolicy
+from airflow_provider_messaggisms.gateway.retry import RetryPolicy, outcome_unknown
 from airflow_provider_messaggisms.gateway.settings import FIELDS, Settings
 from airflow_provider_messaggisms.gateway.wire import Call
-from airflow_provider_messaggisms.transport import AsyncTransport, SyncTransport
+from airflow_provider_messaggisms.transport import MAX_EXCHANGE_SECONDS, AsyncTransport, SyncTransport
 
 T = TypeVar("T")
+
+
+def _longest_exchange() -> float:
+    """
+    Bound an exchange so that it ends before Airflow gives its task up and starts the next try beside it.
+
+    That happens so many seconds after the last heartbeat as ``[scheduler] task_instance_heartbeat_timeout`` says.
+    """
+    given_up_after: float = conf.getfloat("scheduler", "task_instance_heartbeat_timeout", fallback=300.0)
+    return min(MAX_EXCHANGE_SECONDS, 0.8 * given_up_after)
 
 
 class MessaggiSmsHook(BaseHook):
@@ -95,7 +105,7 @@ class MessaggiSmsHook(BaseHook):
     def get_conn(self) -> SyncTransport:
         """Return the transport, connected lazily and kept until :meth:`close`."""
         if self._transport is None:
-            self._transport = SyncTransport(self.settings)
+            self._transport = SyncTransport(self.settings, total_seconds=_longest_exchange())
         return self._transport
 
     def close(self) -> None:
@@ -261,28 +271,32 @@ class MessaggiSmsHook(BaseHook):
 
     def _run(self, call: Call[T]) -> T:
         transport = self.get_conn()
-        attempt = 1
+        attempt, lost = 1, False
         while True:
             try:
                 return call.parse(transport.send(call.request))
             except MessaggiSmsError as error:
+                error.after_lost_answer = lost
                 delay = self._delay(call, error, attempt)
                 if delay is None:
                     raise
+                lost = lost or outcome_unknown(error)
             time.sleep(delay)
             attempt += 1
 
     async def _arun(self, call: Call[T]) -> T:
         if self._async_transport is None:
-            self._async_transport = AsyncTransport(await self.asettings())
-        attempt = 1
+            self._async_transport = AsyncTransport(await self.asettings(), total_seconds=_longest_exchange())
+        attempt, lost = 1, False
         while True:
             try:
                 return call.parse(await self._async_transport.send(call.request))
             except MessaggiSmsError as error:
+                error.after_lost_answer = lost
                 delay = self._delay(call, error, attempt)
                 if delay is None:
                     raise
+                lost = lost or outcome_unknown(error)
             await asyncio.sleep(delay)
             attempt += 1
 

@@ -1,19 +1,39 @@
-"""The operators: an SMS, sent once, as a task."""
+"""The operators: an SMS sent once, sent to many, cancelled, or moved to another day, as a task."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
 
+from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
+
+from airflow_provider_messaggisms.exceptions import (
+    ConfigurationError,
+    InvalidRequestError,
+    MessageLockedError,
+    MessageNotFoundError,
+)
 from airflow_provider_messaggisms.failing import failing_for_good
-from airflow_provider_messaggisms.gateway.recipients import check_placeholders, read_recipients
+from airflow_provider_messaggisms.gateway.models import Message
+from airflow_provider_messaggisms.gateway.recipients import Recipients, Validate
+from airflow_provider_messaggisms.gateway.schedule import send_day
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.sending import SendingOperator, account_of
-from airflow_provider_messaggisms.templating import personal_value
+from airflow_provider_messaggisms.once import Once
+from airflow_provider_messaggisms.recipient_files import RecipientFile
+from airflow_provider_messaggisms.sending import SendingOperator
+from airflow_provider_messaggisms.templating import as_number, personal_value
+from airflow_provider_messaggisms.transactions import Guards, Transaction
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-__all__ = ["MessaggiSmsSendOperator"]
+__all__ = [
+    "MessaggiSmsCancelOperator",
+    "MessaggiSmsRescheduleOperator",
+    "MessaggiSmsSendOperator",
+    "MessaggiSmsSendTransactionOperator",
+]
 
 
 class MessaggiSmsSendOperator(SendingOperator):
@@ -37,23 +57,222 @@ class MessaggiSmsSendOperator(SendingOperator):
     :raises GatewayError: The gateway refused.
     """
 
-    def execute(self, context: Context) -> str:
-        """Send, or adopt what an earlier try has sent; return the message's id."""
-        with failing_for_good(), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
-            recipients = read_recipients(
-                personal_value(self.recipients),
-                default_region=hook.settings.default_region,
-                validate=self.validate,
-                on_invalid=self.on_invalid,
-            )
-            for why in recipients.dropped:
-                self.log.warning("Left out, as on_invalid='drop' says: %s", why)
-            once = self._once(hook, context, [one.number for one in recipients.addressees])
-            options = self._options(hook, once)
-            check_placeholders(options["body"], recipients.addressees)
-            if (message := once.settle()) is not None:
-                self._adopted(message, once)
+    def _prepare(self, hook: MessaggiSmsHook, context: Context) -> Callable[[], str]:
+        recipients = self._read_listed(hook)
+        self._name_dropped(recipients.dropped)
+        once = self._once(hook, context, recipients.numbers)
+        options = self._options(hook, once)
+
+        def send() -> str:
+            message = self._send_plainly(hook, once, recipients.addressees, options)
+            self._account(context, message, dropped=len(recipients.dropped), repeated=recipients.repeated)
+            return message.id
+
+        return send
+
+
+class MessaggiSmsSendTransactionOperator(SendingOperator):
+    """
+    Send one text to many through the gateway's transaction, each exactly once, resuming after any crash.
+
+    The recipients travel in chunks. Until the last chunk the gateway sends nothing, so whatever is found wrong by then
+    (a number, the price) deletes the message, and nothing half-built ever goes out. A single recipient gets a plain
+    send, of which the price is known only afterwards.
+
+    Returns and pushes what :class:`MessaggiSmsSendOperator` does; the parameters not named here are those of
+    :class:`~airflow_provider_messaggisms.sending.SendingOperator`.
+
+    :param recipients_path: Instead of ``recipients``: a CSV or JSON-lines file anywhere Airflow's ``ObjectStoragePath``
+        reaches (``file:///data/people.csv``, ``s3://conn@bucket/people.jsonl``), UTF-8, with a column ``number``; the
+        other columns are that recipient's fields. It is read twice as a stream: once to check every row before
+        anything is sent, once to send. Templated.
+    :param chunk_size: How many recipients one call carries. Default 1,000; the gateway documents no maximum.
+    :param max_price_eur: What the whole message may cost, by the price that the gateway quotes while the transaction
+        is open. Default: no limit. Templated.
+    :param validate: Default ``possible``: at 100,000 recipients the full check of a number costs minutes.
+    :raises DeliveryError: As the send operator; also when a closed message lacks recipients.
+    """
+
+    template_fields: Sequence[str] = (*SendingOperator.template_fields, "recipients_path", "max_price_eur")
+
+    def __init__(
+        self,
+        *,
+        recipients_path: str | None = None,
+        chunk_size: int = 1000,
+        max_price_eur: float | str | None = None,
+        validate: Validate = "possible",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(validate=validate, **kwargs)
+        self.recipients_path = recipients_path
+        self.chunk_size = chunk_size
+        self.max_price_eur = max_price_eur
+        self._transaction: Transaction | None = None
+
+    def fields_come_later(self) -> bool:
+        """Tell that with a file, the names of the fields are not known while the body is rendered."""
+        return self.recipients_path is not None
+
+    def _prepare(self, hook: MessaggiSmsHook, context: Context) -> Callable[[], str]:
+        if isinstance(self.chunk_size, bool) or not isinstance(self.chunk_size, int) or self.chunk_size < 1:
+            raise ConfigurationError(f"chunk_size: {str(self.chunk_size)[:40]!r} is not a whole number of 1 or more")
+        guards = Guards(self.on_invalid, as_number("max_price_eur", self.max_price_eur))
+        recipients = self._read_recipients(hook)
+        self._name_dropped(recipients.dropped)
+        total = len(recipients.numbers)
+        left_out = {"dropped": len(recipients.dropped), "repeated": recipients.repeated}
+        once = self._once(hook, context, recipients.numbers)
+        options = self._options(hook, once)
+
+        def send() -> str:
+            if total == 1:
+                message = self._send_plainly(hook, once, tuple(recipients), options)
             else:
-                message = once.send(lambda: hook.send_message(recipients=recipients.addressees, **options))
-            self._account(context, message, account_of(recipients))
-        return message.id
+                message = self._send_in_chunks(context, once, guards, recipients, options)
+            self._account(context, message, **left_out)
+            return message.id
+
+        return send
+
+    def _send_in_chunks(
+        self,
+        context: Context,
+        once: Once,
+        guards: Guards,
+        recipients: Recipients | RecipientFile,
+        options: dict[str, Any],
+    ) -> Message:
+        transaction = Transaction(once, guards, total=len(recipients.numbers), chunk_size=self.chunk_size)
+        self._transaction = transaction
+        try:
+            message, adopted = transaction.send(recipients, options)
+        except Exception as error:
+            if getattr(error, "permanent", False) or _is_last_try(context):
+                transaction.delete(once.hook)
+            raise
+        return self._adopted(message, once) if adopted else message
+
+    def _read_recipients(self, hook: MessaggiSmsHook) -> Recipients | RecipientFile:
+        body, written = personal_value(self.body), personal_value(self.recipients)
+        if (self.recipients_path is None) == (written is None):
+            raise ConfigurationError("recipients: give either recipients or recipients_path")
+        if self.recipients_path is None:
+            return self._read_listed(hook)
+        return RecipientFile(
+            self.recipients_path,
+            body=body if isinstance(body, str) else "",
+            default_region=hook.settings.default_region,
+            validate=self.validate,
+            on_invalid=self.on_invalid,
+        )
+
+    def on_kill(self) -> None:
+        """Delete the open transaction, best effort: Airflow does not want this task any more."""
+        if self._transaction is not None:
+            self._transaction.stopped = True
+            with MessaggiSmsHook(self.messaggisms_conn_id) as hook:
+                self._transaction.delete(hook)
+
+
+def _is_last_try(context: Context) -> bool:
+    ti = context["ti"]
+    return ti.try_number > (getattr(ti, "max_tries", None) or 0)
+
+
+class MessaggiSmsCancelOperator(BaseOperator):
+    """
+    Cancel a message that is not on its way yet. The gateway refunds nothing.
+
+    Returns the message's id. A message that is not there any more after a lost answer counts as cancelled.
+
+    :param message_id: The gateway's id, as a send operator returns it. Templated.
+    :param if_too_late: What to do if the message is on its way already: ``fail`` (default) or ``skip`` the task.
+    :param messaggisms_conn_id: Id of the connection. Default ``messaggisms_default``. Templated.
+    :raises MessageLockedError: It is too late.
+    :raises MessageNotFoundError: There is no such message.
+    """
+
+    template_fields: Sequence[str] = ("messaggisms_conn_id", "message_id")
+    ui_color = "#f4cccc"
+
+    def __init__(
+        self,
+        *,
+        message_id: str,
+        if_too_late: Literal["fail", "skip"] = "fail",
+        messaggisms_conn_id: str = MessaggiSmsHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.message_id = message_id
+        self.if_too_late = if_too_late
+        self.messaggisms_conn_id = messaggisms_conn_id
+
+    def execute(self, context: Context) -> str:
+        """Cancel; return the message's id."""
+        with failing_for_good(), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
+            try:
+                hook.delete_message(self.message_id)
+            except MessageLockedError as error:
+                if self.if_too_late == "skip":
+                    raise AirflowSkipException(f"Too late to cancel message {self.message_id}: {error}") from error
+                raise
+            except MessageNotFoundError as error:
+                # Gone: if an earlier request got no answer, in this try or the one before, that request did it.
+                if error.status != 404 or not (error.after_lost_answer or context["ti"].try_number > 1):
+                    raise
+                self.log.info("Message %s is gone already", self.message_id)
+        self.log.info("Message %s is cancelled. The gateway does not refund it", self.message_id)
+        return self.message_id
+
+
+class MessaggiSmsRescheduleOperator(BaseOperator):
+    """
+    Move a message that is not on its way yet to another day.
+
+    No recipient is repeated, for some gateways would send to it twice. Doing it again does no harm, so an unknown
+    outcome is left to Airflow's retry. Returns the message's id.
+
+    :param message_id: The gateway's id, as a send operator returns it. Templated.
+    :param timestamp_send: The new day, as the send operators take it. Templated.
+    :param messaggisms_conn_id: Id of the connection. Default ``messaggisms_default``. Templated.
+    :raises MessageLockedError: It is too late.
+    :raises InvalidRequestError: The gateway wants recipients in such a call; cancel the message and send it anew.
+    """
+
+    template_fields: Sequence[str] = ("messaggisms_conn_id", "message_id", "timestamp_send")
+    ui_color = "#fff2cc"
+
+    def __init__(
+        self,
+        *,
+        message_id: str,
+        timestamp_send: Any,
+        messaggisms_conn_id: str = MessaggiSmsHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.message_id = message_id
+        self.timestamp_send = timestamp_send
+        self.messaggisms_conn_id = messaggisms_conn_id
+
+    def execute(self, context: Context) -> str:
+        """Reschedule; return the message's id."""
+        with failing_for_good(), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
+            settings = hook.settings
+            day = send_day(
+                self.timestamp_send,
+                timezone=settings.timezone,
+                now=datetime.now(UTC),
+                time_format=settings.timestamp_send_format,
+            )
+            if day is None:
+                raise ConfigurationError("timestamp_send: missing; give the day to move the message to")
+            try:
+                hook.update_message(self.message_id, timestamp_send=day)
+            except InvalidRequestError as error:
+                hint = f"{error.message}. If it wants recipients: cancel the message and send it anew on the new day"
+                raise InvalidRequestError(error.status, error.code, hint, route="PUT /messages/{id}") from error
+        self.log.info("Message %s is to be sent on %s", self.message_id, day)
+        return self.message_id

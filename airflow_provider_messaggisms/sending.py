@@ -4,24 +4,35 @@ What every send operator shares: its options, their check before any money is sp
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_messaggisms.exceptions import DeliveryError
+from airflow_provider_messaggisms.exceptions import ConfigurationError, DeliveryError
+from airflow_provider_messaggisms.failing import failing_for_good
 from airflow_provider_messaggisms.gateway.calls import check_sender
 from airflow_provider_messaggisms.gateway.key import checked_key, with_key
 from airflow_provider_messaggisms.gateway.models import Message
-from airflow_provider_messaggisms.gateway.recipients import OnInvalid, Recipients, Validate
-from airflow_provider_messaggisms.gateway.schedule import send_day
+from airflow_provider_messaggisms.gateway.recipients import (
+    Addressee,
+    OnInvalid,
+    Recipients,
+    Validate,
+    check_placeholders,
+    read_recipients,
+)
+from airflow_provider_messaggisms.gateway.schedule import instant_of, send_day
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.once import Once, Origin, key_for
 from airflow_provider_messaggisms.templating import PersonalTemplates, as_flag, as_number, personal_value
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+#: How many left-out recipients the log names; the rest is counted.
+_MAX_NAMED = 20
 
 
 class SendingOperator(PersonalTemplates, BaseOperator):
@@ -38,7 +49,10 @@ class SendingOperator(PersonalTemplates, BaseOperator):
     :param flash: Show the SMS at once on the screen instead of storing it. Templated.
     :param realtime: Skip all queues, for one-time passwords; one a minute. Templated.
     :param timestamp_send: The day to send on: a ``date``, ``2026-12-24``, ``24-12-2026``, or an instant that is
-        midnight in the connection's time zone. Default: now. Templated.
+        midnight in the connection's time zone; kept at the gateway until then. Default: now. Templated.
+    :param send_at: The moment to send at, to the second: an aware ``datetime`` or an ISO 8601 text with its offset. The
+        task defers until then and holds no worker slot; the gateway sees nothing before. Templated.
+    :param send_at_grace: How late it may still be sent when ``send_at`` is past. Default one hour.
     :param custom: Anything that JSON can hold, kept with the message. Templated.
     :param callback_url: http(s) address that the gateway tells each change of state. Templated.
     :param callback_field: Form field for that; without it the report is the raw body. Templated.
@@ -60,6 +74,7 @@ class SendingOperator(PersonalTemplates, BaseOperator):
         "flash",
         "realtime",
         "timestamp_send",
+        "send_at",
         "custom",
         "callback_url",
         "callback_field",
@@ -78,6 +93,8 @@ class SendingOperator(PersonalTemplates, BaseOperator):
         flash: bool | str | None = None,
         realtime: bool | str | None = None,
         timestamp_send: Any = None,
+        send_at: Any = None,
+        send_at_grace: timedelta = timedelta(hours=1),
         custom: Any = None,
         callback_url: str | None = None,
         callback_field: str | None = None,
@@ -96,6 +113,8 @@ class SendingOperator(PersonalTemplates, BaseOperator):
         self.flash = flash
         self.realtime = realtime
         self.timestamp_send = timestamp_send
+        self.send_at = send_at
+        self.send_at_grace = send_at_grace
         self.custom = custom
         self.callback_url = callback_url
         self.callback_field = callback_field
@@ -104,15 +123,68 @@ class SendingOperator(PersonalTemplates, BaseOperator):
         self.idempotency_key = idempotency_key
         self.messaggisms_conn_id = messaggisms_conn_id
 
-    def _key(self, context: Context, numbers: Sequence[str]) -> str:
-        if self.idempotency_key:
-            return checked_key("idempotency_key", self.idempotency_key)
-        return key_for(Origin.of(context), numbers)
+    def execute(self, context: Context) -> str:
+        """Check everything, wait until ``send_at`` if there is one, send; return the message's id."""
+        return self._execute(context)
 
-    def _once(self, hook: MessaggiSmsHook, context: Context, numbers: Sequence[str]) -> Once:
-        return Once(
-            hook, context, key=self._key(context, numbers), sender=check_sender(self.sender or hook.settings.sender)
+    def execute_at(self, context: Context, event: Any = None) -> str:
+        """Go on when the moment ``send_at`` has come."""
+        return self._execute(context)
+
+    def _execute(self, context: Context) -> str:
+        with failing_for_good(), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
+            send = self._prepare(hook, context)
+            self._wait_until_due()
+            return send()
+
+    def _prepare(self, hook: MessaggiSmsHook, context: Context) -> Callable[[], str]:
+        """Check everything that can be checked without spending money; return what sends and gives the message's id."""
+        raise NotImplementedError
+
+    def _wait_until_due(self) -> None:
+        """Defer until ``send_at``, without holding a worker slot. A moment that is long past is refused."""
+        if self.send_at in (None, ""):
+            return
+        if self.timestamp_send not in (None, ""):
+            raise ConfigurationError("send_at: timestamp_send is given too; one of them says when")
+        moment = instant_of("send_at", self.send_at)
+        late = datetime.now(UTC) - moment
+        if late < timedelta(0):
+            from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
+
+            self.log.info("Waiting until %s", moment.isoformat())
+            self.defer(trigger=TimeDeltaTrigger(-late), method_name="execute_at")
+        if late > self.send_at_grace:
+            raise ConfigurationError(
+                f"send_at: {moment.isoformat()} is {late} ago, more than send_at_grace ({self.send_at_grace}) allows; "
+                "nothing was sent"
+            )
+
+    def _once(self, hook: MessaggiSmsHook, context: Context, numbers: Iterable[str]) -> Once:
+        if self.idempotency_key:
+            key = checked_key("idempotency_key", self.idempotency_key)
+        else:
+            key = key_for(Origin.of(context), numbers)
+        return Once(hook, context, key=key, sender=check_sender(self.sender or hook.settings.sender))
+
+    def _read_listed(self, hook: MessaggiSmsHook) -> Recipients:
+        recipients = read_recipients(
+            personal_value(self.recipients),
+            default_region=hook.settings.default_region,
+            validate=self.validate,
+            on_invalid=self.on_invalid,
         )
+        body = personal_value(self.body)
+        check_placeholders(body if isinstance(body, str) else "", recipients.addressees)
+        return recipients
+
+    def _send_plainly(
+        self, hook: MessaggiSmsHook, once: Once, addressees: Sequence[Addressee], options: dict[str, Any]
+    ) -> Message:
+        """Send with one POST, unless an earlier try has sent."""
+        if (message := once.settle()) is not None:
+            return self._adopted(message, once)
+        return once.send(lambda: hook.send_message(recipients=addressees, **options))
 
     def _options(self, hook: MessaggiSmsHook, once: Once) -> dict[str, Any]:
         """Check all options and give them in the form that the hook takes."""
@@ -136,6 +208,12 @@ class SendingOperator(PersonalTemplates, BaseOperator):
             "callback_field": self.callback_field or None,
         }
 
+    def _name_dropped(self, dropped: Sequence[str]) -> None:
+        for why in dropped[:_MAX_NAMED]:
+            self.log.warning("Left out, as on_invalid='drop' says: %s", why)
+        if len(dropped) > _MAX_NAMED:
+            self.log.warning("... and %d more are left out", len(dropped) - _MAX_NAMED)
+
     def _adopted(self, message: Message, once: Once) -> Message:
         """Say that an earlier try has sent already, and how to send again on purpose."""
         self.log.warning(
@@ -147,7 +225,7 @@ class SendingOperator(PersonalTemplates, BaseOperator):
         once.remember(message.id)
         return message
 
-    def _account(self, context: Context, message: Message, recipients: Mapping[str, Any]) -> None:
+    def _account(self, context: Context, message: Message, **left_out: int) -> None:
         """
         Push the XCom ``message``, say in the log what was sent, and judge what the gateway calls invalid.
 
@@ -163,7 +241,7 @@ class SendingOperator(PersonalTemplates, BaseOperator):
             "credit_eur": message.credit,
             "state": message.state,
             "test": bool(message.test),
-            **recipients,
+            **left_out,
         }
         context["ti"].xcom_push(key="message", value=account)
         self.log.info(
@@ -179,8 +257,3 @@ class SendingOperator(PersonalTemplates, BaseOperator):
                     f"{text}. {valid} other(s) were sent to; on_invalid='drop' accepts that", report=account
                 )
             self.log.warning(text)
-
-
-def account_of(recipients: Recipients) -> dict[str, Any]:
-    """Count what was left out before sending."""
-    return {"dropped": len(recipients.dropped), "repeated": recipients.repeated}

@@ -115,8 +115,9 @@ class PersonalTemplates(Templater):
     recipients: Any
     body: Any
 
-    #: ``True`` where the recipients are not known yet: any name that Airflow does not know is a placeholder then.
-    fields_come_later = False
+    def fields_come_later(self) -> bool:
+        """Tell whether the recipients are not known yet: any name that Airflow does not know is a placeholder then."""
+        return False
 
     def render_template(
         self,
@@ -153,7 +154,7 @@ class PersonalTemplates(Templater):
             raise ConfigurationError(
                 f"body: {both[0]!r} is a field of a recipient and a template variable of Airflow; rename the field"
             )
-        kept = used - known if self.fields_come_later else used & fields
+        kept = used - known if self.fields_come_later() else used & fields
         context = copy.copy(context)
         for name in kept:
             context[name] = placeholder(name)

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 1024 * 1024
 
-#: How much longer than the read time-out a whole exchange may take, so that an answer that drips in ends too.
-_TOTAL_PER_READ = 4
+#: How long a whole exchange may take where the caller sets no bound: below the 300 s of Airflow's heartbeat time-out.
+MAX_EXCHANGE_SECONDS = 240.0
 
 
 def _headers(settings: Settings) -> dict[str, str]:
@@ -45,8 +45,9 @@ def _headers(settings: Settings) -> dict[str, str]:
     }
 
 
-def _total_seconds(settings: Settings) -> float:
-    return min(_TOTAL_PER_READ * settings.timeout_seconds, 240.0)
+def _timeouts(settings: Settings, total_seconds: float) -> tuple[float, float]:
+    """Give the time-outs to connect and to read; neither is longer than the whole exchange may take."""
+    return min(CONNECT_TIMEOUT_SECONDS, total_seconds), min(settings.timeout_seconds, total_seconds)
 
 
 def _too_large(request: Request, status: int) -> ProtocolError:
@@ -61,10 +62,13 @@ class SyncTransport:
 
     Environment proxies and ``REQUESTS_CA_BUNDLE`` are honoured, looked up once; ``.netrc`` is not, for it would replace
     the token. Redirects are not followed. Not for use by several threads at once.
+
+    :param total_seconds: How long one exchange may take as a whole, so that an answer that drips in ends too.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, total_seconds: float = MAX_EXCHANGE_SECONDS) -> None:
         self._settings = settings
+        self._total_seconds = total_seconds
         self._session: requests.Session | None = None
 
     def send(self, request: Request) -> Response:
@@ -79,13 +83,13 @@ class SyncTransport:
         from urllib3.exceptions import HTTPError
 
         session = self._session = self._session or _new_session(self._settings)
-        deadline = time.monotonic() + _total_seconds(self._settings)
+        deadline = time.monotonic() + self._total_seconds
         try:
             answer = session.request(
                 request.method,
                 self._settings.base_url + request.path,
                 data=request.body,
-                timeout=(CONNECT_TIMEOUT_SECONDS, self._settings.timeout_seconds),
+                timeout=_timeouts(self._settings, self._total_seconds),
                 allow_redirects=False,
                 stream=True,
             )
@@ -127,11 +131,15 @@ class AsyncTransport:
     Exchange over one kept ``aiohttp.ClientSession``, within one event loop.
 
     :param settings: The connection.
+    :param total_seconds: How long one exchange may take as a whole.
     :param max_sockets: How many connections to the gateway are open at once at most. Default 20.
     """
 
-    def __init__(self, settings: Settings, *, max_sockets: int = 20) -> None:
+    def __init__(
+        self, settings: Settings, *, total_seconds: float = MAX_EXCHANGE_SECONDS, max_sockets: int = 20
+    ) -> None:
         self._settings = settings
+        self._total_seconds = total_seconds
         self._max_sockets = max_sockets
         self._session: aiohttp.ClientSession | None = None
 
@@ -140,7 +148,7 @@ class AsyncTransport:
         import aiohttp
         from yarl import URL
 
-        session = self._session = self._session or _new_client(self._settings, self._max_sockets)
+        session = self._session = self._session or _new_client(self._settings, self._total_seconds, self._max_sockets)
         try:
             async with session.request(
                 request.method,
@@ -241,16 +249,15 @@ def _mask_paths(record: logging.LogRecord) -> bool:
 # --- aiohttp ----------------------------------------------------------------------------------------------------------
 
 
-def _new_client(settings: Settings, max_sockets: int) -> aiohttp.ClientSession:
+def _new_client(settings: Settings, total_seconds: float, max_sockets: int) -> aiohttp.ClientSession:
     import aiohttp
 
+    connect, read = _timeouts(settings, total_seconds)
     context: ssl.SSLContext | bool = tls_context(_ca_bundle()) if settings.base_url.startswith("https:") else True
     return aiohttp.ClientSession(
         headers=_headers(settings),
         connector=aiohttp.TCPConnector(limit=max_sockets, ssl=context),
-        timeout=aiohttp.ClientTimeout(
-            total=_total_seconds(settings), sock_connect=CONNECT_TIMEOUT_SECONDS, sock_read=settings.timeout_seconds
-        ),
+        timeout=aiohttp.ClientTimeout(total=total_seconds, sock_connect=connect, sock_read=read),
         proxy=_proxy_for(settings.base_url),
     )
 

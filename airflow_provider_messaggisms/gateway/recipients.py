@@ -8,7 +8,7 @@ number masked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -53,6 +53,14 @@ class Recipients:
     addressees: tuple[Addressee, ...]
     dropped: tuple[str, ...] = ()
     repeated: int = 0
+
+    @property
+    def numbers(self) -> frozenset[str]:
+        """Whom the message goes to, whatever the order."""
+        return frozenset(one.number for one in self.addressees)
+
+    def __iter__(self) -> Iterator[Addressee]:
+        return iter(self.addressees)
 
 
 def read_recipients(
@@ -154,16 +162,19 @@ def field_names(written: Any) -> frozenset[str]:
     return frozenset()
 
 
-def check_placeholders(body: str, addressees: Sequence[Addressee]) -> None:
+def check_placeholders(body: str, addressees: Iterable[Addressee], *, where: str = "") -> None:
     """
     Make sure that every placeholder of *body* becomes something for everybody.
 
+    :param where: How an error calls the place of a recipient; by default its position in *addressees*.
     :raises ConfigurationError: A recipient has no field for a placeholder: it would get the SMS with a hole in it.
     """
-    for name in placeholders(body):
-        for position, addressee in enumerate(addressees):
+    names = placeholders(body)
+    for position, addressee in enumerate(addressees if names else ()):
+        for name in names:
             if name not in addressee.fields:
+                who = where or f"recipient {position}"
                 raise ConfigurationError(
-                    f"body: the placeholder {{{{{name}}}}} has no field of that name for recipient {position} "
+                    f"body: the placeholder {{{{{name}}}}} has no field of that name for {who} "
                     f"({mask(addressee.number)}); give every recipient that field"
                 )

@@ -31,6 +31,11 @@ from airflow_provider_messaggisms.exceptions import (
 from airflow_provider_messaggisms.gateway.wire import Call
 
 
+def outcome_unknown(error: MessaggiSmsError) -> bool:
+    """Tell whether the gateway may have acted on a call that ended in *error*."""
+    return isinstance(error, OutcomeUnknownError | GatewayUnavailableError)
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """
@@ -55,8 +60,7 @@ class RetryPolicy:
         :returns: Seconds to wait before asking again, or ``None`` to give up.
         """
         harmless = isinstance(error, NotSentError | RateLimitedError)
-        unknown = isinstance(error, OutcomeUnknownError | GatewayUnavailableError)
-        if attempt >= self.attempts or not (harmless or (unknown and call.repeatable)):
+        if attempt >= self.attempts or not (harmless or (call.repeatable and outcome_unknown(error))):
             return None
         asked = getattr(error, "retry_after_seconds", None)
         if asked is not None:

@@ -55,6 +55,25 @@ def send_day(value: Any, *, timezone: str, now: datetime, time_format: str | Non
     return send_day(date(there.year, there.month, there.day), timezone=timezone, now=now)
 
 
+def instant_of(name: str, value: Any) -> datetime:
+    """
+    Read an instant.
+
+    :param name: What the parameter is called.
+    :param value: An aware ``datetime``, or an ISO 8601 text with its offset.
+    :raises ConfigurationError: It is none of these.
+    """
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ConfigurationError(
+            f"{name}: {str(value)[:40]!r} is no instant; write it with its offset, such as 2026-12-24T08:30:00+01:00"
+        )
+    return moment
+
+
 def _read(value: Any) -> date | datetime:
     if isinstance(value, date):  # a datetime is one too
         return value

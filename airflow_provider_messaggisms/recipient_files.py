@@ -1,0 +1,169 @@
+"""
+Recipients from a file, row by row: CSV or JSON lines, wherever Airflow's ``ObjectStoragePath`` reaches.
+
+The column ``number`` says who; every other column is a field that the text may use as a placeholder. A file is read
+twice as a stream: once to check every row before anything is sent, once to send. What is kept in between is the
+numbers, to send to each once. A bad row is named by its line.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+import msgspec
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from airflow_provider_messaggisms.exceptions import ConfigurationError
+from airflow_provider_messaggisms.gateway.recipients import (
+    Addressee,
+    OnInvalid,
+    Validate,
+    check_placeholders,
+    read_recipient,
+)
+from airflow_provider_messaggisms.gateway.text import placeholders
+
+_JSON_SUFFIXES = (".jsonl", ".ndjson")
+_DELIMITERS = ",;\t"
+
+
+class RecipientFile:
+    """
+    The recipients in a file, checked when made, then to be iterated over once.
+
+    :param path: ``file://``, ``s3://`` or anything else that ``ObjectStoragePath`` opens, ending in ``.csv`` (separated
+        by comma, semicolon or tab), ``.jsonl`` or ``.ndjson``; UTF-8.
+    :param body: The text; only the fields that it uses are sent.
+    :param default_region: Country of numbers without an international prefix.
+    :param validate: ``full`` asks whether a number can be a mobile or fixed line; ``possible`` only its length.
+    :param on_invalid: ``fail`` raises at the first row that cannot be sent to; ``drop`` leaves it out and says so.
+    :raises ConfigurationError: The file is missing or broken, a row cannot be sent to, or nobody is left.
+    """
+
+    def __init__(
+        self,
+        path: Any,
+        *,
+        body: str,
+        default_region: str | None = None,
+        validate: Validate = "possible",
+        on_invalid: OnInvalid = "fail",
+    ) -> None:
+        self.path = path
+        self.numbers: set[str] = set()
+        self.dropped: list[str] = []
+        self.repeated = 0
+        self._body = body
+        self._used = placeholders(body)
+        self._default_region = default_region
+        self._validate = validate
+        for where, row in read_rows(path):
+            try:
+                addressee = self._read(where, row)
+            except ConfigurationError as error:
+                if on_invalid != "drop":
+                    raise
+                self.dropped.append(str(error))
+                continue
+            if addressee.number in self.numbers:
+                self.repeated += 1
+            else:
+                self.numbers.add(addressee.number)
+        if not self.numbers:
+            first = f"; the first: {self.dropped[0]}" if self.dropped else ""
+            raise ConfigurationError(f"recipients_path: {path} names nobody who can be sent to{first}")
+
+    def __iter__(self) -> Iterator[Addressee]:
+        waiting = set(self.numbers)
+        for where, row in read_rows(self.path):
+            try:
+                addressee = self._read(where, row)
+            except ConfigurationError:  # left out by the first reading
+                continue
+            if addressee.number in waiting:
+                waiting.remove(addressee.number)
+                yield addressee
+        if waiting:
+            raise ConfigurationError(f"recipients_path: {self.path} changed while it was read; nothing was sent")
+
+    def _read(self, where: str, row: Mapping[str, Any]) -> Addressee:
+        fields = row["fields"]
+        used = {name: fields[name] for name in self._used if name in fields}
+        addressee = read_recipient(
+            {"number": row["number"], "fields": used},
+            f"recipients_path, {where}",
+            default_region=self._default_region,
+            validate=self._validate,
+        )
+        if len(used) < len(self._used):
+            check_placeholders(self._body, [addressee], where=f"recipients_path, {where}")
+        return addressee
+
+
+@contextmanager
+def _opened(path: Any) -> Iterator[TextIO]:
+    try:
+        with ObjectStoragePath(path).open("r", encoding="utf-8-sig", newline="") as file:  # type: ignore[no-untyped-call]
+            yield file
+    except FileNotFoundError:
+        raise ConfigurationError(f"recipients_path: there is no file {path}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"recipients_path: {path} is not UTF-8 text (byte {error.start})") from None
+
+
+def read_rows(path: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """
+    Read the rows of a file of recipients, unchecked.
+
+    :returns: For each row its place (``line 17``) and ``{"number": ..., "fields": {...}}``.
+    :raises ConfigurationError: The file is missing, of another kind, or a row is broken.
+    """
+    name = str(path).lower()
+    if name.endswith(".csv"):
+        with _opened(path) as file:
+            yield from _csv_rows(file)
+    elif name.endswith(_JSON_SUFFIXES):
+        with _opened(path) as file:
+            yield from _json_rows(file)
+    else:
+        raise ConfigurationError(f"recipients_path: expected a file ending in .csv, {' or '.join(_JSON_SUFFIXES)}")
+
+
+def _csv_rows(file: TextIO) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    header = file.readline()
+    delimiter = max(_DELIMITERS, key=header.count)
+    columns = [column.strip() for column in next(csv.reader([header], delimiter=delimiter), [])]
+    if columns.count("number") != 1 or len(set(columns)) != len(columns):
+        raise ConfigurationError("recipients_path, line 1: expected one column 'number', and no name twice")
+    number = columns.index("number")
+    fields = [(index, column) for index, column in enumerate(columns) if index != number and column]
+    rows = csv.reader(file, delimiter=delimiter, strict=True)
+    try:
+        for row in rows:
+            if not row:
+                continue
+            line = f"line {rows.line_num + 1}"
+            if len(row) != len(columns):
+                raise ConfigurationError(f"recipients_path, {line}: {len(row)} values for {len(columns)} columns")
+            # An empty cell is a missing field, so that a placeholder for it is noticed.
+            yield line, {"number": row[number], "fields": {name: row[i] for i, name in fields if row[i]}}
+    except csv.Error as error:
+        raise ConfigurationError(f"recipients_path, line {rows.line_num + 1}: broken CSV ({error})") from None
+
+
+def _json_rows(file: TextIO) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for line_number, text in enumerate(file, start=1):
+        if not text.strip():
+            continue
+        line = f"line {line_number}"
+        try:
+            row = msgspec.json.decode(text)
+        except msgspec.DecodeError as error:
+            raise ConfigurationError(f"recipients_path, {line}: broken JSON ({error})") from None
+        if not isinstance(row, dict):
+            raise ConfigurationError(f"recipients_path, {line}: expected an object with 'number', got another kind")
+        fields = {name: value for name, value in row.items() if name != "number" and value is not None}
+        yield line, {"number": row.get("number"), "fields": fields}

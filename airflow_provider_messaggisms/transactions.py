@@ -1,0 +1,228 @@
+"""
+A message to many through the gateway's transaction, resumable after any crash.
+
+The first chunk opens the transaction, the next ones add to it, and the last one goes with the call that closes it, so
+no call carries an empty list of recipients, of which nobody documents that it is accepted. Until it is closed the
+gateway sends nothing: what is wrong by then is deleted, and nothing half-built ever goes out.
+
+Whatever a try left behind is found by its key. The numbers that the gateway has already are read back and only the
+missing ones are added, for nobody documents whether it merges a number that it has. A close that is refused with 212
+means that an earlier close worked.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Set
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from airflow_provider_messaggisms.exceptions import (
+    ConfigurationError,
+    DeliveryError,
+    InvalidRequestError,
+    MessageLockedError,
+    MessaggiSmsError,
+    OutcomeUnknownError,
+    ProtocolError,
+)
+from airflow_provider_messaggisms.gateway.models import Message
+from airflow_provider_messaggisms.gateway.recipients import Addressee, OnInvalid
+from airflow_provider_messaggisms.hooks import MessaggiSmsHook
+from airflow_provider_messaggisms.once import SETTLE_PAUSES_SECONDS, UNKNOWN, Once
+
+log = logging.getLogger(__name__)
+
+#: The code of a PUT to a transaction that is closed.
+_CLOSED = 212
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """
+    What must hold while the transaction can still be deleted.
+
+    :param on_invalid: ``fail``: no number may be invalid in the gateway's eyes.
+    :param max_price_eur: What the whole message may cost, by the price that the gateway quotes; ``None`` for no limit.
+    """
+
+    on_invalid: OnInvalid = "fail"
+    max_price_eur: float | None = None
+
+    def check(self, message: Message, added: int, total: int) -> None:
+        """
+        Compare the gateway's account of the message so far with what it should be.
+
+        :param added: How many recipients it should have by now.
+        :param total: How many it will have in the end; the price is projected to them.
+        """
+        valid, invalid = message.recipients.valid.count, message.recipients.invalid.total
+        if invalid and self.on_invalid == "fail":
+            raise DeliveryError(
+                f"message {message.id}: the gateway calls {invalid} of {added} numbers invalid; nothing was sent. "
+                "on_invalid='drop' sends to the others"
+            )
+        if valid + invalid != added:
+            raise ProtocolError(
+                f"message {message.id}: the gateway counts {valid} valid and {invalid} invalid recipients "
+                f"where it was given {added}; nothing was sent"
+            )
+        if self.max_price_eur is not None and message.price is not None and valid:
+            expected = message.price / added * total
+            if expected > self.max_price_eur:
+                raise ConfigurationError(
+                    f"max_price_eur: the gateway quotes {message.price:.2f} EUR for {added} recipients, so "
+                    f"{expected:.2f} EUR for all {total}; the limit is {self.max_price_eur:.2f}. Nothing was sent"
+                )
+
+
+class Transaction:
+    """
+    One message to many, over all tries of its task.
+
+    :param once: The send; its key finds what an earlier try left behind.
+    :param total: How many recipients the message will have; at least 2.
+    :param chunk_size: How many recipients one call carries at most.
+    """
+
+    def __init__(
+        self,
+        once: Once,
+        guards: Guards,
+        *,
+        total: int,
+        chunk_size: int,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.once = once
+        self.hook: MessaggiSmsHook = once.hook
+        self.guards = guards
+        self.total = total
+        self.chunk_size = chunk_size
+        self.open_id: str | None = None
+        self.stopped = False
+        self._sleep = sleep
+        self._added = 0
+
+    def send(self, addressees: Iterable[Addressee], options: dict[str, Any]) -> tuple[Message, bool]:
+        """
+        Send to all, resuming what an earlier try began.
+
+        :param addressees: All of them, each number once, in any order; read as a stream.
+        :param options: What ``hook.send_message`` takes beside the recipients.
+        :returns: The closed message, and whether an earlier try had closed it already.
+        """
+        message = self.once.settle()
+        if message is not None and not message.transaction:
+            return self._complete(message), True
+        there: Set[str] = frozenset()
+        if message is not None:
+            self.open_id = message.id
+            there = self._already_there(message)
+            log.info("Message %s is open and has %d recipient(s); adding the missing ones", message.id, len(there))
+        chunks = self._chunks(one for one in addressees if one.number not in there)
+        if message is None:
+            first, _ = next(chunks)
+            message = self.once.send(lambda: self.hook.send_message(recipients=first, transaction=True, **options))
+            self.open_id = message.id
+            self._added = len(first)
+            self._check(message)
+        self.once.remember(message.id)
+        closed = None
+        for chunk, is_last in chunks:
+            closed = self._add(message.id, chunk, close=is_last)
+        if closed is None:
+            closed = self._add(message.id, (), close=True)
+        self.open_id = None
+        return self._complete(closed), False
+
+    def delete(self, hook: MessaggiSmsHook) -> None:
+        """Delete the open transaction, best effort: nothing of it goes out. A closed one is out of reach."""
+        message_id, self.open_id = self.open_id, None
+        if message_id is None:
+            return
+        try:
+            hook.delete_message(message_id)
+            log.warning("Deleted the open transaction %s; nothing was sent", message_id)
+        except MessaggiSmsError as error:
+            log.warning("Could not delete the open transaction %s: %s", message_id, error)
+
+    def _already_there(self, message: Message) -> Set[str]:
+        there = {one.number for one in self.hook.get_deliveries(message.id) if one.number}
+        self._added = message.recipients.valid.count + message.recipients.invalid.total
+        listed = message.recipients.invalid.list
+        return there | {one for one in listed if isinstance(one, str)} if isinstance(listed, list) else there
+
+    def _chunks(self, addressees: Iterable[Addressee]) -> Iterator[tuple[list[Addressee], bool]]:
+        """
+        Cut into chunks and say which is the last. A message that fits into one chunk is cut in two when it is opened:
+        it takes one call to open the transaction and one, with somebody in it, to close it.
+        """
+        stream = iter(addressees)
+        opening = self.open_id is None
+        chunk = list(islice(stream, min(self.chunk_size, self.total - 1) if opening else self.chunk_size))
+        while chunk:
+            following = list(islice(stream, self.chunk_size))
+            yield chunk, not following
+            chunk = following
+
+    def _add(self, message_id: str, chunk: Iterable[Addressee], *, close: bool) -> Message:
+        """Add a chunk, and close the transaction with it if it is the last."""
+        added = list(chunk)
+        if self.stopped:
+            raise MessaggiSmsError(f"message {message_id}: the task was told to stop before it was complete")
+        self.once.announce()
+        try:
+            message = self.hook.update_message(message_id, recipients=added, transaction=not close)
+        except MessageLockedError as error:
+            if error.code != _CLOSED:
+                raise
+            log.info("Message %s is closed already: an earlier close worked", message_id)
+            return self.hook.get_message(message_id)
+        except InvalidRequestError as error:
+            if added:
+                raise
+            self.delete(self.hook)
+            raise OutcomeUnknownError(
+                f"message {message_id}: all recipients were there, but the gateway does not close it without a further "
+                f"one ({error}); it was deleted unsent, and the next try builds it anew"
+            ) from error
+        except UNKNOWN as error:
+            log.warning("%s; looking whether the gateway has the recipients", error)
+            message = self._look_again(message_id, self._added + len(added), close=close, cause=error)
+        self._added += len(added)
+        if not close:
+            self._check(message)
+        return message
+
+    def _look_again(self, message_id: str, expected: int, *, close: bool, cause: Exception) -> Message:
+        for pause in SETTLE_PAUSES_SECONDS:
+            self._sleep(pause)
+            message = self.hook.get_message(message_id)
+            count = message.recipients.valid.count + message.recipients.invalid.total
+            if (close and not message.transaction) or (not close and count >= expected):
+                return message
+        raise OutcomeUnknownError(
+            f"{cause}. Message {message_id} (key {self.once.key}) does not show what the lost call carried yet; "
+            "the next try reads back which recipients are there and adds the missing ones"
+        ) from cause
+
+    def _check(self, message: Message) -> None:
+        """Ask the guards; what they refuse is deleted while it can be."""
+        try:
+            self.guards.check(message, self._added, self.total)
+        except MessaggiSmsError:
+            self.delete(self.hook)
+            raise
+
+    def _complete(self, message: Message) -> Message:
+        """Make sure that nobody was left out: a closed message takes no more recipients."""
+        count = message.recipients.valid.count + message.recipients.invalid.total
+        if count < self.total:
+            raise DeliveryError(
+                f"message {message.id} is closed with {count} of {self.total} recipients: somebody else closed it. "
+                "The others get nothing; send to them with another idempotency_key"
+            )
+        return message
