@@ -15,6 +15,7 @@ import msgspec
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError, MessageNotFoundError, ProtocolError
 from airflow_provider_messaggisms.gateway.models import Delivery, Message, MessageSummary, Recipient, number
+from airflow_provider_messaggisms.gateway.phone import mask_numbers
 from airflow_provider_messaggisms.gateway.recipients import Addressee
 from airflow_provider_messaggisms.gateway.wire import Call, Envelope, Request, Response, read
 
@@ -98,7 +99,7 @@ def send_message(
         "transaction": _flag("transaction", transaction) or None,
         "options": _without_none(options) or None,
     }
-    request = Request("POST", "/messages/", "/messages/", msgspec.json.encode(_without_none(content)))
+    request = Request("POST", "/messages/", "/messages/", _json(_without_none(content)))
     return Call(request, lambda response: _one_message(request, response), repeatable=False)
 
 
@@ -129,7 +130,7 @@ def update_message(
         content["transaction"] = _flag("transaction", transaction)
     if timestamp_send is not None:
         content["options"] = {"timestamp_send": timestamp_send}
-    request = Request("PUT", f"/messages/{_quoted_id(message_id)}", "/messages/{id}", msgspec.json.encode(content))
+    request = Request("PUT", f"/messages/{_quoted_id(message_id)}", "/messages/{id}", _json(content))
     return Call(request, lambda response: _one_message(request, response), repeatable=False)
 
 
@@ -191,6 +192,13 @@ def _as_list(data: list[T] | T | None) -> list[T]:
     return data if isinstance(data, list) else [data]
 
 
+def _json(content: dict[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(content)
+    except UnicodeEncodeError:
+        raise ConfigurationError("body, recipients or options: a text holds half a character (a surrogate)") from None
+
+
 def _to_wire(addressees: list[Addressee]) -> Any:
     """Use the plainest form that the contract documents: one recipient stands alone, several are a list."""
     forms = [addressee.on_the_wire() for addressee in addressees]
@@ -204,7 +212,7 @@ def _without_none(values: dict[str, Any]) -> dict[str, Any]:
 def _quoted_id(message_id: str) -> str:
     if not isinstance(message_id, str) or not re.fullmatch(r"[A-Za-z0-9_-]+", message_id) or message_id == "None":
         raise ConfigurationError(
-            f"message_id: {str(message_id)[:40]!r} is not an id of the gateway; "
+            f"message_id: {mask_numbers(str(message_id)[:40])!r} is not an id of the gateway; "
             "did the task that gives it push nothing? A send operator returns the id"
         )
     return message_id
@@ -258,15 +266,18 @@ def _custom(value: Any) -> str | None:
         return value
     try:
         return msgspec.json.encode(value).decode()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"custom: JSON cannot hold it ({error})") from None
 
 
 def _callback_url(value: Any) -> str | None:
     if value is None:
         return None
-    url = urlsplit(value) if isinstance(value, str) else None
-    if url is None or url.scheme not in ("http", "https") or not url.netloc:
+    try:
+        url = urlsplit(str(value))
+    except ValueError:
+        url = urlsplit("")
+    if url.scheme not in ("http", "https") or not url.hostname:
         raise ConfigurationError("callback_url: expected an absolute http(s) address")
     return str(value)
 

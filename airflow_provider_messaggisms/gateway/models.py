@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 import msgspec
@@ -23,6 +24,7 @@ T = TypeVar("T")
 if TYPE_CHECKING:
     Instant = datetime | None
     Or = Annotated[T, "or nothing"]
+    OrFalse = Annotated[T | None, "or something false"]
 else:
     Instant = Any  # decoded as it comes, made an aware datetime afterwards
 
@@ -31,6 +33,12 @@ else:
 
         def __class_getitem__(cls, kind: Any) -> Any:
             return kind | list[Any] | None
+
+    class OrFalse:
+        """``OrFalse[Report]`` decodes the same and leaves it at that, for what is read by the hundred thousand."""
+
+        def __class_getitem__(cls, kind: Any) -> Any:
+            return kind | Annotated[list[Any], msgspec.Meta(max_length=0)] | None
 
 
 def instant(value: Any) -> datetime | None:
@@ -56,9 +64,10 @@ def instant(value: Any) -> datetime | None:
 def number(value: Any) -> float | None:
     """Read an amount that comes as a number, as a string, or as nothing sensible (``None``)."""
     try:
-        return float(value)
+        amount = float(value)
     except (TypeError, ValueError):
         return None
+    return amount if isfinite(amount) else None
 
 
 def _unwrapped(custom: Any) -> Any:
@@ -67,7 +76,7 @@ def _unwrapped(custom: Any) -> Any:
         return custom
     try:
         return msgspec.json.decode(custom)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return custom
 
 
@@ -220,8 +229,8 @@ class Report(Value, frozen=True, kw_only=True):
     """The operator's delivery report. Missing until the SMS has been dispatched."""
 
     _shown = ("status", "error", "doneAt")
-    status: Status | None = None
-    error: ReportError | None = None
+    status: OrFalse[Status] = None
+    error: OrFalse[ReportError] = None
     sentAt: str | None = None  # noqa: N815
     doneAt: str | None = None  # noqa: N815
     smsCount: int | None = None  # noqa: N815
@@ -234,7 +243,7 @@ class Delivery(Value, frozen=True, kw_only=True):
     state: str | None = None
     state_description: str | None = None
     price: float | None = None
-    report: Report | None = None
+    report: OrFalse[Report] = None
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         number = mask(self.number or "")

@@ -129,7 +129,7 @@ def _token(password: str | None) -> str:
 
 
 def _base_url(host: str, schema: str, port: int | None, environment: Any) -> str:
-    if environment is not None and environment not in HOSTS:
+    if environment is not None and environment not in tuple(HOSTS):
         raise ConfigurationError(
             f"connection, field environment: {str(environment)[:40]!r} is unknown; use one of {', '.join(HOSTS)}"
         )
@@ -141,6 +141,8 @@ def _base_url(host: str, schema: str, port: int | None, environment: Any) -> str
     except ValueError:
         raise ConfigurationError(_HOST_HELP) from None
     if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or "@" in url.netloc:
+        raise ConfigurationError(_HOST_HELP)
+    if not _HOSTNAME.fullmatch(url.hostname) or not _PATH.fullmatch(url.path):
         raise ConfigurationError(_HOST_HELP)
     if url.scheme == "http" and not _is_loopback(url.hostname):
         raise ConfigurationError(
@@ -154,6 +156,11 @@ _HOST_HELP = (
     "connection, field host: it is not a host or an http(s) address; leave it empty for the vendor's own host, "
     "or write it like http://127.0.0.1:8025"
 )
+
+
+# No blank, no second address, nothing that an HTTP library would have to escape.
+_HOSTNAME = re.compile(r"[\w.-]+|[0-9a-fA-F:.]+(?:%\w+)?")
+_PATH = re.compile(r"[!-~]*")
 
 
 def _bracketed(host: str) -> str:
@@ -170,14 +177,14 @@ def _is_loopback(host: str) -> bool:
 def _text(name: str, value: Any) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str | int):
+    if not isinstance(value, str | int) or isinstance(value, bool):
         raise ConfigurationError(f"connection, field {name}: expected a text, got {type(value).__name__}")
     return str(value).strip() or None
 
 
 def _timeout(value: Any) -> float:
     try:
-        seconds = float(value)
+        seconds = -1.0 if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
         seconds = -1.0
     if not 1 <= seconds <= MAX_TIMEOUT_SECONDS:
