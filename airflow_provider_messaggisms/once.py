@@ -31,7 +31,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_provider_messaggisms.exceptions import (
     GatewayUnavailableError,
@@ -45,9 +45,6 @@ from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 
 log = logging.getLogger(__name__)
-
-#: Pauses between the looks after a lost answer: about 10 s in all.
-SETTLE_PAUSES_SECONDS = (0.5, 1.5, 3.0, 5.0)
 
 #: What says that the gateway may have accepted although it did not say so.
 UNKNOWN = (OutcomeUnknownError, GatewayUnavailableError, ProtocolError)
@@ -117,20 +114,14 @@ class Once:
     :param sender: Narrows the search at the gateway.
     """
 
-    def __init__(
-        self,
-        hook: MessaggiSmsHook,
-        context: Mapping[str, Any],
-        *,
-        key: str,
-        sender: str | None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    #: Pauses between the looks after a lost answer: about 10 s in all.
+    pauses_seconds: ClassVar[tuple[float, ...]] = (0.5, 1.5, 3.0, 5.0)
+
+    def __init__(self, hook: MessaggiSmsHook, context: Mapping[str, Any], *, key: str, sender: str | None) -> None:
         self.hook = hook
         self.key = key
         self.origin = Origin.of(context)
         self._context = context
-        self._sleep = sleep
         self._store = context.get("task_state_store")
         record = self._store.get(RECORD) if self._store is not None else None
         self._record: dict[str, Any] = record if isinstance(record, dict) and record.get("key") == key else {}
@@ -189,8 +180,9 @@ class Once:
         """Write the message's id down. The gateway remembers it too, so a failure here costs a search and no more."""
         if self._store is None or self._record.get("message_id") == message_id:
             return
+        self._record = {**self._record, "message_id": message_id}
         try:
-            self._store.set(RECORD, {**self._record, "message_id": message_id})
+            self._store.set(RECORD, self._record)
         except Exception as error:  # noqa: BLE001 (whatever is wrong with the store, the SMS is sent)
             log.warning("Cannot write message %s to the task state: %s", message_id, type(error).__name__)
 
@@ -209,10 +201,15 @@ class Once:
         return self.hook.follow(search(self.key, sender=self._sender, not_before=not_before))
 
     def _look_again(self, cause: Exception) -> Message:
-        for pause in SETTLE_PAUSES_SECONDS:
-            self._sleep(pause)
-            if message := self._found():
-                return message
+        for pause in self.pauses_seconds:
+            time.sleep(pause)
+            try:
+                message = self._found()
+            except MessaggiSmsError as error:
+                log.warning("%s; the search failed", error)
+            else:
+                if message is not None:
+                    return message
         raise OutcomeUnknownError(
             f"{cause}. The gateway does not show a message with the key {self.key} yet. The next try looks for it "
             "again before it sends; if there is none, look for that key in options.custom of the account's messages"

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -31,7 +31,7 @@ from airflow_provider_messaggisms.exceptions import (
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.recipients import Addressee, OnInvalid
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.once import SETTLE_PAUSES_SECONDS, UNKNOWN, Once
+from airflow_provider_messaggisms.once import UNKNOWN, Once
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,6 @@ class Transaction:
         *,
         total: int,
         chunk_size: int,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.once = once
         self.hook: MessaggiSmsHook = once.hook
@@ -103,7 +102,6 @@ class Transaction:
         self.chunk_size = chunk_size
         self.open_id: str | None = None
         self.stopped = False
-        self._sleep = sleep
         self._added = 0
 
     def send(self, addressees: Iterable[Addressee], options: dict[str, Any]) -> tuple[Message, bool]:
@@ -151,7 +149,7 @@ class Transaction:
 
     def _already_there(self, message: Message) -> Set[str]:
         there = {one.number for one in self.hook.get_deliveries(message.id) if one.number}
-        self._added = message.recipients.valid.count + message.recipients.invalid.total
+        self._added = _count(message)
         listed = message.recipients.invalid.list
         return there | {one for one in listed if isinstance(one, str)} if isinstance(listed, list) else there
 
@@ -198,11 +196,14 @@ class Transaction:
         return message
 
     def _look_again(self, message_id: str, expected: int, *, close: bool, cause: Exception) -> Message:
-        for pause in SETTLE_PAUSES_SECONDS:
-            self._sleep(pause)
-            message = self.hook.get_message(message_id)
-            count = message.recipients.valid.count + message.recipients.invalid.total
-            if (close and not message.transaction) or (not close and count >= expected):
+        for pause in self.once.pauses_seconds:
+            time.sleep(pause)
+            try:
+                message = self.hook.get_message(message_id)
+            except MessaggiSmsError as error:
+                log.warning("%s; the look failed", error)
+                continue
+            if not message.transaction if close else _count(message) >= expected:
                 return message
         raise OutcomeUnknownError(
             f"{cause}. Message {message_id} (key {self.once.key}) does not show what the lost call carried yet; "
@@ -219,10 +220,15 @@ class Transaction:
 
     def _complete(self, message: Message) -> Message:
         """Make sure that nobody was left out: a closed message takes no more recipients."""
-        count = message.recipients.valid.count + message.recipients.invalid.total
+        count = _count(message)
         if count < self.total:
             raise DeliveryError(
                 f"message {message.id} is closed with {count} of {self.total} recipients: somebody else closed it. "
                 "The others get nothing; send to them with another idempotency_key"
             )
         return message
+
+
+def _count(message: Message) -> int:
+    """Count the recipients that the gateway has for a message, valid or not."""
+    return message.recipients.valid.count + message.recipients.invalid.total
