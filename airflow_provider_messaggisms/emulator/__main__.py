@@ -84,21 +84,19 @@ def _control(options: argparse.Namespace) -> Control:
     """
     Build the gateway that the command line asks for.
 
-    :raises ValueError: An option cannot be read.
+    :raises ValueError: An option cannot be read, or is out of range.
     """
-    from airflow_provider_messaggisms.emulator import callbacks, control, exchanges, faults, store
     from airflow_provider_messaggisms.emulator.clock import Clock
+    from airflow_provider_messaggisms.emulator.control import Beginning, Control
+    from airflow_provider_messaggisms.emulator.faults import read_command
 
-    beginning = control.Beginning(
+    beginning = Beginning(
         credit_eur=options.credit,
         personality=Personality.read({name: getattr(options, name) for name in Personality.choices()}),
         tokens=dict(map(_limited_token, options.limited_token)) | {options.token: frozenset(METHODS)},
-        faults=[faults.read_command(text) for text in options.fault],
+        faults=[read_command(text) for text in options.fault],
     )
-    memory = store.Store(Clock(0.0 if options.clock == "manual" else options.speed))
-    controls = control.Control(memory, exchanges.Record(), faults.Script(), callbacks.Callbacks(memory), {}, beginning)
-    controls.reset({})
-    return controls
+    return Control(Clock(0.0 if options.clock == "manual" else options.speed), beginning)
 
 
 def _limited_token(text: str) -> tuple[str, frozenset[str]]:

@@ -101,11 +101,11 @@ def _count(message: Message, now: float) -> Json:
 def _options(message: Message, personality: Personality) -> Json:
     options = message.options
     shown: Json = {
-        "flash": bool(options.flash),
-        "realtime": bool(options.realtime),
+        "flash": options.flash,
+        "realtime": options.realtime,
         "timestamp_send": _epoch_text(message.send_at),
     }
-    if options.custom is not None:
+    if options.custom:
         shown["custom"] = _echo(options.custom, personality)
     if options.callback_url:
         shown["callback_url"] = options.callback_url
@@ -204,7 +204,7 @@ def inbox_entries(messages: Iterable[Message], now: float, number: str | None) -
                 "text": message.text_for(recipient),
                 "parts": recipient.size.parts,
                 "encoding": recipient.size.encoding,
-                "flash": bool(message.options.flash),
+                "flash": message.options.flash,
                 "state": history[-1][1].name,
                 "final": history[-1][1].final,
                 "delivered": history[-1][1] is ON_HANDSET,
@@ -212,14 +212,14 @@ def inbox_entries(messages: Iterable[Message], now: float, number: str | None) -
                 "price_eur": message.price_eur(recipient.size.parts),
                 "message_id": message.id,
                 "index": recipient.index,
-                "custom": message.options.custom,
+                "custom": message.options.custom or None,
                 "airflow": _airflow_key(message.options.custom),
             }
 
 
-def _airflow_key(custom: str | None) -> Json | None:
+def _airflow_key(custom: str) -> Json | None:
     """Find out which task sent a message, if its ``custom`` says so in the way that our client writes it."""
-    parsed = parsed_json(custom) if custom else None
+    parsed = parsed_json(custom)
     key = parsed.get("airflow") if isinstance(parsed, dict) else None
     if not isinstance(key, dict):
         return None

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from airflow_provider_messaggisms.emulator import answers, payload, refusals
+from airflow_provider_messaggisms.emulator import answers, payload, refusals, schema
 from airflow_provider_messaggisms.emulator.control import Control, control_routes
 from airflow_provider_messaggisms.emulator.door import Door
 from airflow_provider_messaggisms.emulator.exchanges import pattern_of
@@ -36,13 +37,13 @@ def gateway_routes(control: Control) -> APIRouter:
     store = control.store
 
     @routes.get("/messages", include_in_schema=False)
-    @routes.get("/messages/")
+    @routes.get("/messages/", **schema.LIST)
     async def list_messages() -> Response:
         messages = store.messages()
         return listed(map(answers.list_entry, messages), len(messages), str(store.credit_eur))
 
     @routes.post("/messages", include_in_schema=False)
-    @routes.post("/messages/")
+    @routes.post("/messages/", **schema.SEND)
     async def send_message(request: Request) -> Response:
         raw = await control.intake.read(request)
         message = store.create(payload.read_order(raw, store.personality), len(raw))
@@ -51,19 +52,19 @@ def gateway_routes(control: Control) -> APIRouter:
         return answered(answers.success([shown], "Message Queued", str(store.credit_eur)), 201)
 
     @routes.delete("/messages", include_in_schema=False)
-    @routes.delete("/messages/")
+    @routes.delete("/messages/", **schema.DELETE_NOTHING)
     async def delete_nothing() -> Response:
         raise refusals.id_required()
 
     @routes.get("/messages/{id}/", include_in_schema=False)
-    @routes.get("/messages/{id}")
+    @routes.get("/messages/{id}", **schema.GET)
     async def get_message(request: Request) -> Response:
         message = store.message(request.path_params["id"])
         shown = answers.message_object(message, store.clock.now(), store.personality)
         return answered(answers.success([shown], answers.results(1), str(store.credit_eur)))
 
     @routes.put("/messages/{id}/", include_in_schema=False)
-    @routes.put("/messages/{id}")
+    @routes.put("/messages/{id}", **schema.UPDATE)
     async def update_message(request: Request) -> Response:
         raw = await control.intake.read(request)
         amendment = payload.read_amendment(raw, store.personality)
@@ -73,13 +74,13 @@ def gateway_routes(control: Control) -> APIRouter:
         return answered(answers.success(shown, "Updated", str(store.credit_eur)), status)
 
     @routes.delete("/messages/{id}/", include_in_schema=False)
-    @routes.delete("/messages/{id}")
+    @routes.delete("/messages/{id}", **schema.DELETE)
     async def delete_message(request: Request) -> Response:
         store.delete(request.path_params["id"])
         return answered(answers.success([], f"{request.path_params['id']} Deleted", None))
 
     @routes.get("/messages/{id}/recipients", include_in_schema=False)
-    @routes.get("/messages/{id}/recipients/")
+    @routes.get("/messages/{id}/recipients/", **schema.RECIPIENTS)
     async def get_recipients(request: Request) -> Response:
         message = store.message_with_recipients(request.path_params["id"])
         now, count = store.clock.now(), len(message.recipients)
@@ -87,7 +88,7 @@ def gateway_routes(control: Control) -> APIRouter:
         shown = (answers.recipient_object(message, recipient, now) for recipient in recipients)
         return listed(shown, count, store.credit_eur)
 
-    @routes.get("/messages/{id}/recipients/{number}")
+    @routes.get("/messages/{id}/recipients/{number}", **schema.RECIPIENT)
     async def get_recipient(request: Request) -> Response:
         message, recipient = store.recipient(request.path_params["id"], request.path_params["number"])
         shown = answers.recipient_object(message, recipient, store.clock.now())
@@ -97,7 +98,12 @@ def gateway_routes(control: Control) -> APIRouter:
 
 
 def create_app(control: Control) -> ASGIApp:
-    """Put the gateway together: its calls and its control plane behind the door."""
+    """Put the gateway behind its door."""
+    return Door(create_gateway(control), control.record, control.script, control.store.clock, control.tokens)
+
+
+def create_gateway(control: Control) -> FastAPI:
+    """Put the gateway together: its calls, its control plane, its description."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -115,6 +121,7 @@ def create_app(control: Control) -> ASGIApp:
         redirect_slashes=False,
         lifespan=lifespan,
     )
+    app.openapi = _described(app.openapi)  # type: ignore[method-assign]
     app.include_router(gateway_routes(control))
     app.include_router(control_routes(control))
 
@@ -127,4 +134,15 @@ def create_app(control: Control) -> ASGIApp:
         methods = METHODS.get(pattern_of(request.url.path)) if error.status_code == 405 else None
         return refused(refusals.no_such_call(error.status_code, {"allow": methods} if methods else None))
 
-    return Door(app, control.record, control.script, control.store.clock, control.tokens)
+    return app
+
+
+def _described(generate: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    """Add to the generated OpenAPI what the token is, which FastAPI would only know from its own machinery."""
+
+    def described() -> dict[str, Any]:
+        document = generate()
+        document.setdefault("components", {})["securitySchemes"] = schema.SECURITY_SCHEMES
+        return document
+
+    return described

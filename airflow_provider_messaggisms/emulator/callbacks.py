@@ -101,7 +101,7 @@ class Callbacks:
 
 async def _post(session: aiohttp.ClientSession, message: Message, summary: str) -> str:
     """Make one call; return its status, or why there is none."""
-    url, field = message.options.callback_url or "", message.options.callback_field
+    url, field = message.options.callback_url, message.options.callback_field
     if not is_loopback_url(url):
         return "not called: only loopback addresses are"
     headers = {"Content-Type": "application/json"}

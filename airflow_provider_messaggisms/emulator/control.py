@@ -30,6 +30,7 @@ from fastapi import APIRouter, Request, Response
 
 from airflow_provider_messaggisms.emulator import answers, fates, refusals
 from airflow_provider_messaggisms.emulator.callbacks import Callbacks
+from airflow_provider_messaggisms.emulator.clock import Clock
 from airflow_provider_messaggisms.emulator.exchanges import Record
 from airflow_provider_messaggisms.emulator.faults import Fault, Script, read_fault
 from airflow_provider_messaggisms.emulator.personality import Personality
@@ -43,42 +44,48 @@ DEFAULT_LIMIT = 100
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What the command line said: the state after every reset."""
+    """
+    What the command line said: the state after every reset.
 
-    credit_eur: float
-    personality: Personality
-    tokens: Mapping[str, frozenset[str]]
+    :param tokens: Each token with the methods that it may use.
+    :param faults: What goes wrong from the start.
+    """
+
+    credit_eur: float = 100.0
+    personality: Personality = field(default_factory=Personality)
+    tokens: Mapping[str, frozenset[str]] = field(default_factory=dict)
     faults: Sequence[Fault] = ()
 
 
-@dataclass(slots=True)
 class Control:
     """
-    What the control plane acts upon.
+    The emulator's parts, and what can be done to all of them at once.
 
-    :param script: What is to go wrong.
-    :param callbacks: Who is called back.
-    :param tokens: Each token that is accepted at the moment, with the methods that it may use.
-    :param beginning: What a reset returns to.
+    :param clock: Where the time comes from.
+    :param beginning: What every reset returns to.
+    :raises ValueError: The beginning is out of range.
     """
 
-    store: Store
-    record: Record
-    script: Script
-    callbacks: Callbacks
-    tokens: dict[str, frozenset[str]]
-    beginning: Beginning
-    intake: Intake = field(default_factory=Intake)
+    def __init__(self, clock: Clock, beginning: Beginning) -> None:
+        self.beginning = beginning
+        self.store = Store(clock)
+        self.record = Record()
+        self.script = Script()
+        self.callbacks = Callbacks(self.store)
+        self.intake = Intake()
+        self.tokens: dict[str, frozenset[str]] = {}
+        self.reset({})
 
     def reset(self, body: dict[str, Any]) -> None:
-        """Forget everything; until the next reset a body may override what the command line said."""
-        try:
-            now = _instant(body["now"]) if body.get("now") else None
-            credit = _amount(body.get("credit", self.beginning.credit_eur))
-            personality = Personality.read(asdict(self.beginning.personality) | body.get("personality", {}))
-            tokens = {str(token): frozenset(methods) for token, methods in body.get("tokens", {}).items()}
-        except (ValueError, TypeError, AttributeError, OverflowError) as error:
-            raise refusals.parameter_bad("reset", str(error)[:200]) from error
+        """
+        Forget everything; until the next reset a body may override what the command line said.
+
+        :raises ValueError: Something in the body is unknown or out of range.
+        """
+        now = _instant(body["now"]) if body.get("now") else None
+        credit = _amount(body.get("credit", self.beginning.credit_eur))
+        personality = Personality.read(asdict(self.beginning.personality) | _object(body, "personality"))
+        tokens = {token: frozenset(methods) for token, methods in _object(body, "tokens").items()}
         self.store.clock.reset(now)
         self.store.reset(credit, personality)
         self.record.exchanges.clear()
@@ -100,7 +107,9 @@ class Control:
         }
 
 
-def _instant(text: str) -> float:
+def _instant(text: Any) -> float:
+    if not isinstance(text, str):
+        raise ValueError("now is a text in ISO 8601")  # noqa: TRY004 - a caller can act on one kind of error
     instant = datetime.fromisoformat(text).timestamp()
     if not 0 <= instant <= END_OF_TIME:
         raise ValueError("now is between 1970 and 2100")
@@ -108,10 +117,16 @@ def _instant(text: str) -> float:
 
 
 def _amount(value: Any) -> float:
-    amount = float(value)
-    if not 0 <= amount <= MAX_CREDIT_EUR:
-        raise ValueError("credit is between 0 and a billion")
-    return amount
+    if not isinstance(value, int | float) or not 0 <= value <= MAX_CREDIT_EUR:
+        raise ValueError("credit is a number between 0 and a billion")
+    return float(value)
+
+
+def _object(body: dict[str, Any], name: str) -> dict[str, Any]:
+    value = body.get(name, {})
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} is an object")  # noqa: TRY004 - as above
+    return value
 
 
 async def _json_object(intake: Intake, request: Request) -> dict[str, Any]:
@@ -133,7 +148,11 @@ def control_routes(control: Control) -> APIRouter:
 
     @routes.post("/reset")
     async def reset(request: Request) -> Response:
-        control.reset(await _json_object(control.intake, request))
+        body = await _json_object(control.intake, request)
+        try:
+            control.reset(body)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise refusals.parameter_bad("reset", str(error)[:200]) from error
         return answered(control.overview())
 
     @routes.post("/advance")

@@ -63,6 +63,10 @@ class Fate:
         """Return the status after so many seconds."""
         return self.history(elapsed)[-1][1]
 
+    def next_change(self, elapsed: float) -> float | None:
+        """Return the seconds after departure at which the next step is due, or None if the last one is taken."""
+        return next((after for after, _ in self.steps if after > elapsed), None)
+
     def ending(self, elapsed: float, status: Status) -> Fate:
         """Return a fate with this one's past, whose future is ``status`` from now on."""
         return Fate(*self.history(elapsed), (elapsed, status))

@@ -30,37 +30,38 @@ _MAX_CHARACTERS_SHOWN = 40
 
 Fields = dict[str, str]
 Addressee = tuple[str, Fields | None]
+Recipients = str | list[Any] | dict[str, Any]
 
 
 class Options(msgspec.Struct):
-    """The options of a POST. Of these a PUT knows only ``timestamp_send``."""
+    """The options of a POST. Of these a PUT knows only ``timestamp_send``. An empty text is none."""
 
-    flash: bool | None = None
-    realtime: bool | None = None
-    timestamp_send: str | None = None
-    custom: str | None = None
-    callback_url: str | None = None
-    callback_field: str | None = None
+    flash: bool = False
+    realtime: bool = False
+    timestamp_send: str = ""
+    custom: str = ""
+    callback_url: str = ""
+    callback_field: str = ""
 
 
 class PostBody(msgspec.Struct):
-    """The body of a POST, typed but not yet complete: ``null`` and absent are the same."""
+    """The body of a POST, typed but not yet complete."""
 
-    sender: str | None = None
-    body: str | None = None
-    recipients: str | list[Any] | dict[str, Any] | None = None
-    test: bool | None = None
-    priority: float | None = None
-    transaction: bool | None = None
-    options: Options | None = None
+    sender: str = ""
+    body: str = ""
+    recipients: Recipients = ""
+    test: bool = False
+    priority: float = 1.0
+    transaction: bool = False
+    options: Options = msgspec.field(default_factory=Options)
 
 
 class PutBody(msgspec.Struct):
     """The body of a PUT."""
 
-    recipients: str | list[Any] | dict[str, Any] | None = None
-    transaction: bool | None = None
-    options: Options | None = None
+    recipients: Recipients = ""
+    transaction: bool | msgspec.UnsetType = msgspec.UNSET
+    options: Options = msgspec.field(default_factory=Options)
 
 
 class Addressees(msgspec.Struct):
@@ -105,19 +106,17 @@ def read_order(raw: bytes, personality: Personality) -> Order:
     if not post.recipients:
         raise refusals.parameter_missing("recipients")
     _check_sender(post.sender)
-    priority = 1.0 if post.priority is None else post.priority
-    if not 1.0 <= priority <= 1000.0:
+    if not 1.0 <= post.priority <= 1000.0:
         raise refusals.parameter_bad("priority", "1.00 is the minimum (and 1000 the emulator's maximum)")
-    options = post.options or Options()
     return Order(
         sender=post.sender,
         body=post.body,
         addressees=read_addressees(post.recipients),
-        test=bool(post.test),
-        priority=priority,
-        transaction=bool(post.transaction),
-        options=options,
-        send_at=_send_at(options.timestamp_send, personality),
+        test=post.test,
+        priority=post.priority,
+        transaction=post.transaction,
+        options=post.options,
+        send_at=_send_at(post.options.timestamp_send, personality),
     )
 
 
@@ -128,17 +127,16 @@ def read_amendment(raw: bytes, personality: Personality) -> Amendment:
     :raises Refusal: Something is missing, of a wrong type, or out of range.
     """
     put = _decode(raw, PutBody)
-    empty = isinstance(put.recipients, list) and not put.recipients
-    if not put.recipients and not (empty and personality.empty_put == "accepted"):
+    if not put.recipients and (put.recipients != [] or personality.empty_put == "refused"):
         raise refusals.parameter_missing("recipients")
     return Amendment(
-        addressees=read_addressees(put.recipients or []),
-        transaction=put.transaction,
-        send_at=_send_at(put.options.timestamp_send if put.options else None, personality),
+        addressees=read_addressees(put.recipients),
+        transaction=None if put.transaction is msgspec.UNSET else put.transaction,
+        send_at=_send_at(put.options.timestamp_send, personality),
     )
 
 
-def read_addressees(recipients: str | list[Any] | dict[str, Any]) -> Addressees:
+def read_addressees(recipients: Recipients) -> Addressees:
     """
     Tell the good numbers from the others.
 
@@ -148,7 +146,7 @@ def read_addressees(recipients: str | list[Any] | dict[str, Any]) -> Addressees:
     invalid: list[str] = []
     one_or_many: Iterable[Any] = recipients if isinstance(recipients, list) else [recipients]
     for one in one_or_many:
-        number, fields = (one.get("number"), _fields(one.get("fields"))) if isinstance(one, dict) else (one, None)
+        number, fields = (one.get("number"), _fields(one.get("fields", {}))) if isinstance(one, dict) else (one, None)
         if isinstance(number, str) and is_number(number) and not number.endswith(INVALID_DIGITS):
             valid.append((number, fields))
         else:
@@ -177,13 +175,13 @@ def _decode(raw: bytes, form: type[_Body]) -> _Body:
 
 def _fields(value: Any) -> Fields | None:
     """Check a recipient's fields. An empty list is accepted for none: it is what the gateway itself shows."""
-    if not value:
+    if value == []:
         return None
     if not isinstance(value, dict):
         raise refusals.parameter_bad("recipients", "fields is not an object")
     if not all(isinstance(text, str) for text in value.values()):
         raise refusals.parameter_bad("recipients", "a field holds something else than a text")
-    return value
+    return value or None
 
 
 def _as_written(number: Any) -> str:
@@ -202,7 +200,7 @@ def _check_sender(sender: str) -> None:
         raise refusals.parameter_bad("sender", "3 to 11 characters, or 3 to 14 digits")
 
 
-def _send_at(text: str | None, personality: Personality) -> float | None:
+def _send_at(text: str, personality: Personality) -> float | None:
     """Return the midnight in Rome with which a day begins, for ``2026-12-24`` or ``24-12-2026``."""
     if not text:
         return None

@@ -138,7 +138,17 @@ def test_custom_comes_back_as_the_personality_has_it(call: Call, messaggisms_gat
 
 @pytest.mark.parametrize(
     "settings",
-    [{"personality": {"mood": "bad"}}, {"personality": {"put_status": "204"}}, {"credit": "much"}, {"now": "soon"}],
+    [
+        {"personality": {"mood": "bad"}},
+        {"personality": {"put_status": "204"}},
+        {"credit": "much"},
+        {"credit": -1},
+        {"now": "soon"},
+        {"now": 5},
+        {"now": "2525-01-01"},
+        {"tokens": ["a"]},
+        {"tokens": {"a": 5}},
+    ],
     ids=str,
 )
 def test_a_reset_that_makes_no_sense_is_refused(call: Call, settings: dict[str, Any]) -> None:

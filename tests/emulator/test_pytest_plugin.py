@@ -32,7 +32,7 @@ def test_what_the_phone_received_is_told_in_full(messaggisms_gateway: Gateway, c
     assert messaggisms_gateway.credit == 99.95
 
 
-@pytest.mark.parametrize("custom", ["", "x", "[]", "{", '{"airflow": 5}', '{"airflow": {"dag_id": []}}', "[" * 5000])
+@pytest.mark.parametrize("custom", ["x", "[]", "{", '{"airflow": 5}', '{"airflow": {"dag_id": []}}', "[" * 5000])
 def test_a_custom_of_somebody_elses_is_no_trouble(messaggisms_gateway: Gateway, call: Call, custom: str) -> None:
     assert call("POST", "/messages/", SEND | {"options": {"custom": custom}}).status == 201
     (sms,) = messaggisms_gateway.inbox()
