@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 
@@ -73,6 +74,40 @@ def test_a_port_that_is_taken_is_said_so(start: Start) -> None:
         _, err = process.communicate(timeout=20)
     assert process.returncode == 1
     assert "cannot listen on 127.0.0.1" in err
+
+
+def test_faults_and_limited_tokens_can_come_with_the_command(start: Start) -> None:
+    process = start("--port", "0", "--fault", "status_before:status=502", "--limited-token", "reader:GET")
+    request = urllib.request.Request(f"{first_line(process).rpartition(' ')[2]}/messages/")
+    request.add_header("Authorization", "Bearer reader")
+    statuses = []
+    for method in ("GET", "GET", "POST"):
+        request.method = method
+        with pytest.raises(urllib.error.HTTPError) as refusal:
+            urllib.request.urlopen(request, timeout=10)
+        statuses.append(refusal.value.code)
+        refusal.value.close()
+    assert statuses == [502, 404, 403]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--fault", "explode"],
+        ["--fault", "drop_after:times=often"],
+        ["--limited-token", "reader"],
+        ["--limited-token", "reader:LOOK"],
+        ["--credit", "-1"],
+        ["--put-status", "204"],
+    ],
+    ids=" ".join,
+)
+def test_an_option_that_makes_no_sense_is_refused(start: Start, options: list[str]) -> None:
+    process = start("--port", "0", *options)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert "error:" in err
+    assert "Traceback" not in err
 
 
 def test_a_clock_that_stands_still_has_a_name_of_its_own(start: Start) -> None:
