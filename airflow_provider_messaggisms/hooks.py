@@ -11,6 +11,7 @@ import asyncio
 import random
 import time
 from collections.abc import Generator, Iterable
+from contextlib import closing
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -23,7 +24,7 @@ from airflow_provider_messaggisms.gateway.phone import to_wire
 from airflow_provider_messaggisms.gateway.recipients import Addressee, read_recipients
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy, outcome_unknown
 from airflow_provider_messaggisms.gateway.settings import FIELDS, Settings
-from airflow_provider_messaggisms.gateway.wire import Call
+from airflow_provider_messaggisms.gateway.wire import Call, Pause
 from airflow_provider_messaggisms.transport import MAX_EXCHANGE_SECONDS, AsyncTransport, SyncTransport
 
 T = TypeVar("T")
@@ -37,6 +38,14 @@ def _longest_exchange() -> float:
     """
     given_up_after: float = conf.getfloat("scheduler", "task_instance_heartbeat_timeout", fallback=300.0)
     return min(MAX_EXCHANGE_SECONDS, 0.8 * given_up_after)
+
+
+def _end_of(call: Call[Any]) -> float | None:
+    return None if call.within_seconds is None else time.monotonic() + call.within_seconds
+
+
+def _left_until(end: float | None) -> float | None:
+    return None if end is None else max(end - time.monotonic(), 0.01)
 
 
 class MessaggiSmsHook(BaseHook):
@@ -259,6 +268,14 @@ class MessaggiSmsHook(BaseHook):
         """Do what :meth:`list_messages` does."""
         return await self._arun(calls.list_messages())
 
+    async def asend_message(self, *, body: str, recipients: Any, sender: str | None = None, **options: Any) -> Message:
+        """Do what :meth:`send_message` does, with the same parameters."""
+        settings = await self.asettings()
+        addressees = read_recipients(recipients, default_region=settings.default_region).addressees
+        return await self._arun(
+            calls.send_message(sender=sender or settings.sender or "", body=body, recipients=addressees, **options)
+        )
+
     async def aget_message(self, message_id: str) -> Message:
         """Do what :meth:`get_message` does."""
         return await self._arun(calls.get_message(message_id))
@@ -271,13 +288,13 @@ class MessaggiSmsHook(BaseHook):
 
     def _run(self, call: Call[T]) -> T:
         transport = self.get_conn()
-        attempt, lost = 1, False
+        attempt, lost, ends = 1, False, _end_of(call)
         while True:
             try:
-                return call.parse(transport.send(call.request))
+                return call.parse(transport.send(call.request, _left_until(ends)))
             except MessaggiSmsError as error:
                 error.after_lost_answer = lost
-                delay = self._delay(call, error, attempt)
+                delay = self._delay(call, error, attempt, ends)
                 if delay is None:
                     raise
                 lost = lost or outcome_unknown(error)
@@ -287,13 +304,13 @@ class MessaggiSmsHook(BaseHook):
     async def _arun(self, call: Call[T]) -> T:
         if self._async_transport is None:
             self._async_transport = AsyncTransport(await self.asettings(), total_seconds=_longest_exchange())
-        attempt, lost = 1, False
+        attempt, lost, ends = 1, False, _end_of(call)
         while True:
             try:
-                return call.parse(await self._async_transport.send(call.request))
+                return call.parse(await self._async_transport.send(call.request, _left_until(ends)))
             except MessaggiSmsError as error:
                 error.after_lost_answer = lost
-                delay = self._delay(call, error, attempt)
+                delay = self._delay(call, error, attempt, ends)
                 if delay is None:
                     raise
                 lost = lost or outcome_unknown(error)
@@ -302,36 +319,47 @@ class MessaggiSmsHook(BaseHook):
 
     # --- several calls that depend on each other ----------------------------------------------------------------------
 
-    def follow(self, steps: Generator[Call[Any], Any, T]) -> T:
+    def follow(self, steps: Generator[Call[Any] | Pause, Any, T]) -> T:
         """Make the calls that *steps* yields, give it their results or errors, and return what it returns."""
-        try:
-            call = next(steps)
-            while True:
-                try:
-                    answer = self._run(call)
-                except MessaggiSmsError as error:
-                    call = steps.throw(error)
-                else:
-                    call = steps.send(answer)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+        with closing(steps):
+            try:
+                step = next(steps)
+                while True:
+                    try:
+                        answer = self._step(step)
+                    except MessaggiSmsError as error:
+                        step = steps.throw(error)
+                    else:
+                        step = steps.send(answer)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
 
-    async def afollow(self, steps: Generator[Call[Any], Any, T]) -> T:
+    async def afollow(self, steps: Generator[Call[Any] | Pause, Any, T]) -> T:
         """Do what :meth:`follow` does."""
-        try:
-            call = next(steps)
-            while True:
-                try:
-                    answer = await self._arun(call)
-                except MessaggiSmsError as error:
-                    call = steps.throw(error)
-                else:
-                    call = steps.send(answer)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+        with closing(steps):
+            try:
+                step = next(steps)
+                while True:
+                    try:
+                        answer = await self._astep(step)
+                    except MessaggiSmsError as error:
+                        step = steps.throw(error)
+                    else:
+                        step = steps.send(answer)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
 
-    def _delay(self, call: Call[Any], error: MessaggiSmsError, attempt: int) -> float | None:
+    def _step(self, step: Call[Any] | Pause) -> Any:
+        return self._run(step) if isinstance(step, Call) else time.sleep(step.seconds)
+
+    async def _astep(self, step: Call[Any] | Pause) -> Any:
+        return await (self._arun(step) if isinstance(step, Call) else asyncio.sleep(step.seconds))
+
+    def _delay(self, call: Call[Any], error: MessaggiSmsError, attempt: int, ends: float | None) -> float | None:
         delay = self.retry_policy.delay_seconds(call, error, attempt, random.random())  # noqa: S311 (jitter)
+        left = _left_until(ends)
+        if delay is not None and left is not None and delay >= left:
+            return None
         if delay is not None:
             self.log.warning("%s; asking again in %.1f s (attempt %d)", error, delay, attempt + 1)
         return delay

@@ -71,10 +71,11 @@ class SyncTransport:
         self._total_seconds = total_seconds
         self._session: requests.Session | None = None
 
-    def send(self, request: Request) -> Response:
+    def send(self, request: Request, within_seconds: float | None = None) -> Response:
         """
         Make one exchange.
 
+        :param within_seconds: How long this one may take, if less than ``total_seconds``.
         :raises NotSentError: The request never left this machine.
         :raises OutcomeUnknownError: It may have reached the gateway, but no whole answer came.
         :raises ProtocolError: The answer is larger than any that makes sense.
@@ -83,13 +84,14 @@ class SyncTransport:
         from urllib3.exceptions import HTTPError
 
         session = self._session = self._session or _new_session(self._settings)
-        deadline = time.monotonic() + self._total_seconds
+        total_seconds = self._total_seconds if within_seconds is None else min(self._total_seconds, within_seconds)
+        deadline = time.monotonic() + total_seconds
         try:
             answer = session.request(
                 request.method,
                 self._settings.base_url + request.path,
                 data=request.body,
-                timeout=_timeouts(self._settings, self._total_seconds),
+                timeout=_timeouts(self._settings, total_seconds),
                 allow_redirects=False,
                 stream=True,
             )
@@ -143,18 +145,20 @@ class AsyncTransport:
         self._max_sockets = max_sockets
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, request: Request) -> Response:
+    async def send(self, request: Request, within_seconds: float | None = None) -> Response:
         """Make one exchange; raises as :meth:`SyncTransport.send`."""
         import aiohttp
         from yarl import URL
 
         session = self._session = self._session or _new_client(self._settings, self._total_seconds, self._max_sockets)
+        total_seconds = self._total_seconds if within_seconds is None else min(self._total_seconds, within_seconds)
         try:
             async with session.request(
                 request.method,
                 URL(self._settings.base_url + request.path, encoded=True),
                 data=request.body,
                 allow_redirects=False,
+                timeout=_client_timeout(self._settings, total_seconds),
             ) as answer:
                 chunks: list[bytes] = []
                 size = 0
@@ -252,14 +256,20 @@ def _mask_paths(record: logging.LogRecord) -> bool:
 def _new_client(settings: Settings, total_seconds: float, max_sockets: int) -> aiohttp.ClientSession:
     import aiohttp
 
-    connect, read = _timeouts(settings, total_seconds)
     context: ssl.SSLContext | bool = tls_context(_ca_bundle()) if settings.base_url.startswith("https:") else True
     return aiohttp.ClientSession(
         headers=_headers(settings),
         connector=aiohttp.TCPConnector(limit=max_sockets, ssl=context),
-        timeout=aiohttp.ClientTimeout(total=total_seconds, sock_connect=connect, sock_read=read),
+        timeout=_client_timeout(settings, total_seconds),
         proxy=_proxy_for(settings.base_url),
     )
+
+
+def _client_timeout(settings: Settings, total_seconds: float) -> aiohttp.ClientTimeout:
+    import aiohttp
+
+    connect, read = _timeouts(settings, total_seconds)
+    return aiohttp.ClientTimeout(total=total_seconds, sock_connect=connect, sock_read=read)
 
 
 def _proxy_for(url: str) -> str | None:

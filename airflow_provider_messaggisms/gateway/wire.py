@@ -74,11 +74,20 @@ class Call(Generic[T]):
     :param request: What to ask.
     :param parse: Turns the answer into a value, or raises.
     :param repeatable: ``True`` when asking twice has the effect of asking once.
+    :param within_seconds: How long it may take, repeats included. Default: as long as the connection says.
     """
 
     request: Request
     parse: Callable[[Response], T]
     repeatable: bool
+    within_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """What steps that depend on each other may yield between two calls: wait for so many seconds."""
+
+    seconds: float
 
 
 class Envelope(msgspec.Struct, Generic[V], frozen=True, kw_only=True):
