@@ -5,22 +5,20 @@ Workers use requests, triggers use aiohttp.
 
 They know nothing of the gateway but its address and the token. Their one judgement is what an absent answer means:
 :class:`NotSentError` when the request never left this machine, :class:`OutcomeUnknownError` for everything else.
-Both keep one session, so that a TLS handshake is paid once, and share one TLS context per process, which costs 29 ms of
-CPU to build. No answer is waited for beyond the connection's time-outs, and the whole exchange has a deadline too.
+Both keep one session, so that a TLS handshake is paid once. No answer is waited for beyond the connection's time-outs,
+and the whole exchange has a deadline too.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import ssl
+import sys
 import time
-from collections.abc import Mapping
-from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_messaggisms import __version__
+from airflow_provider_messaggisms.environment import proxies, proxy, tls_context
 from airflow_provider_messaggisms.exceptions import NotSentError, OutcomeUnknownError, ProtocolError, TransportError
 from airflow_provider_messaggisms.gateway.phone import mask_numbers
 from airflow_provider_messaggisms.gateway.settings import CONNECT_TIMEOUT_SECONDS, Settings
@@ -46,29 +44,52 @@ def _headers(settings: Settings) -> dict[str, str]:
 
 
 def _timeouts(settings: Settings, total_seconds: float) -> tuple[float, float]:
-    """Give the time-outs to connect and to read; neither is longer than the whole exchange may take."""
-    return min(CONNECT_TIMEOUT_SECONDS, total_seconds), min(settings.timeout_seconds, total_seconds)
+    """Give the time-outs to connect and to read; both together are no longer than the whole exchange may take."""
+    half = total_seconds / 2
+    return min(CONNECT_TIMEOUT_SECONDS, half), min(settings.timeout_seconds, half)
 
 
-def _too_large(request: Request, status: int) -> ProtocolError:
-    return ProtocolError(
-        f"{request}: the answer is larger than {MAX_ANSWER_BYTES} bytes: HTTP {status}; it was not read", status=status
-    )
+class _Body:
+    """The body of an answer as it comes in, up to a limit."""
+
+    def __init__(self, request: Request, status: int, max_bytes: int) -> None:
+        self._too_large = f"{request}: the answer is larger than {max_bytes} bytes: HTTP {status}; it was not read"
+        self._status = status
+        self._room = max_bytes
+        self._chunks: list[bytes] = []
+
+    def add(self, chunk: bytes) -> None:
+        self._room -= len(chunk)
+        if self._room < 0:
+            raise ProtocolError(self._too_large, status=self._status)
+        self._chunks.append(chunk)
+
+    def whole(self) -> bytes:
+        return b"".join(self._chunks)
 
 
 class SyncTransport:
     """
     Exchange over one kept ``requests.Session``.
 
-    Environment proxies and ``REQUESTS_CA_BUNDLE`` are honoured, looked up once; ``.netrc`` is not, for it would replace
-    the token. Redirects are not followed. Not for use by several threads at once.
+    Proxies and CA bundles of the environment are honoured, looked up once; ``.netrc`` is not, for it would replace the
+    token. Redirects are not followed. Not for use by several threads at once.
 
+    :param settings: The connection.
     :param total_seconds: How long one exchange may take as a whole, so that an answer that drips in ends too.
+    :param max_answer_bytes: A larger answer is not read. Default 512 MiB.
     """
 
-    def __init__(self, settings: Settings, *, total_seconds: float = MAX_EXCHANGE_SECONDS) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        total_seconds: float = MAX_EXCHANGE_SECONDS,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
+    ) -> None:
         self._settings = settings
         self._total_seconds = total_seconds
+        self._max_answer_bytes = max_answer_bytes
         self._session: requests.Session | None = None
 
     def send(self, request: Request, within_seconds: float | None = None) -> Response:
@@ -79,39 +100,35 @@ class SyncTransport:
         :raises NotSentError: The request never left this machine.
         :raises OutcomeUnknownError: It may have reached the gateway, but no whole answer came.
         :raises ProtocolError: The answer is larger than any that makes sense.
+        :raises ConfigurationError: The environment names a CA bundle that cannot be read.
         """
         import requests
         from urllib3.exceptions import HTTPError
 
+        outside = sys.exception()
         session = self._session = self._session or _new_session(self._settings)
         total_seconds = self._total_seconds if within_seconds is None else min(self._total_seconds, within_seconds)
-        deadline = time.monotonic() + total_seconds
+        timeouts = _timeouts(self._settings, total_seconds)
+        last_read_from = time.monotonic() + total_seconds - timeouts[1]
         try:
             answer = session.request(
                 request.method,
                 self._settings.base_url + request.path,
                 data=request.body,
-                timeout=_timeouts(self._settings, total_seconds),
+                timeout=timeouts,
                 allow_redirects=False,
                 stream=True,
             )
             with answer:
-                body = self._body_of(answer, request, deadline)
+                body = _Body(request, answer.status_code, self._max_answer_bytes)
+                while chunk := answer.raw.read1(_CHUNK_BYTES, decode_content=True):
+                    body.add(chunk)
+                    if time.monotonic() > last_read_from:
+                        raise TimeoutError("the answer took too long as a whole")
         except (requests.RequestException, HTTPError, OSError) as error:
-            raise _absent(request, error, never_left=_never_left(error)) from None
-        return Response(answer.status_code, answer.headers, body)
-
-    def _body_of(self, answer: requests.Response, request: Request, deadline: float) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
-        while chunk := answer.raw.read1(_CHUNK_BYTES, decode_content=True):
-            size += len(chunk)
-            chunks.append(chunk)
-            if size > MAX_ANSWER_BYTES:
-                raise _too_large(request, answer.status_code)
-            if time.monotonic() > deadline:
-                raise OSError("the answer took too long as a whole")
-        return b"".join(chunks)
+            why = _why(error, outside, self._settings)
+            raise _absent(request, why, never_left=_never_left(error)) from None
+        return Response(answer.status_code, answer.headers, body.whole(), hidden=(self._settings.token,))
 
     def close(self) -> None:
         """Close the session. A later exchange opens a new one."""
@@ -132,24 +149,38 @@ class AsyncTransport:
     """
     Exchange over one kept ``aiohttp.ClientSession``, within one event loop.
 
-    :param settings: The connection.
-    :param total_seconds: How long one exchange may take as a whole.
     :param max_sockets: How many connections to the gateway are open at once at most. Default 20.
+
+    The other parameters are those of :class:`SyncTransport`.
     """
 
     def __init__(
-        self, settings: Settings, *, total_seconds: float = MAX_EXCHANGE_SECONDS, max_sockets: int = 20
+        self,
+        settings: Settings,
+        *,
+        total_seconds: float = MAX_EXCHANGE_SECONDS,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
+        max_sockets: int = 20,
     ) -> None:
         self._settings = settings
         self._total_seconds = total_seconds
+        self._max_answer_bytes = max_answer_bytes
         self._max_sockets = max_sockets
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, request: Request, within_seconds: float | None = None) -> Response:
-        """Make one exchange; raises as :meth:`SyncTransport.send`."""
+        """
+        Make one exchange; raises as :meth:`SyncTransport.send`.
+
+        :raises NotImplementedError: It is a PUT. aiohttp makes one again by itself when the connection is cut, as it
+            does a GET or DELETE, where that is no harm.
+        """
         import aiohttp
         from yarl import URL
 
+        if request.method == "PUT":
+            raise NotImplementedError("aiohttp may repeat a PUT by itself; use SyncTransport")
+        outside = sys.exception()
         session = self._session = self._session or _new_client(self._settings, self._total_seconds, self._max_sockets)
         total_seconds = self._total_seconds if within_seconds is None else min(self._total_seconds, within_seconds)
         try:
@@ -160,16 +191,13 @@ class AsyncTransport:
                 allow_redirects=False,
                 timeout=_client_timeout(self._settings, total_seconds),
             ) as answer:
-                chunks: list[bytes] = []
-                size = 0
+                body = _Body(request, answer.status, self._max_answer_bytes)
                 async for chunk in answer.content.iter_any():
-                    size += len(chunk)
-                    chunks.append(chunk)
-                    if size > MAX_ANSWER_BYTES:
-                        raise _too_large(request, answer.status)
+                    body.add(chunk)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _absent(request, error, never_left=_never_left_async(error)) from None
-        return Response(answer.status, answer.headers, b"".join(chunks))
+            why = _why(error, outside, self._settings)
+            raise _absent(request, why, never_left=_never_left_async(error)) from None
+        return Response(answer.status, answer.headers, body.whole(), hidden=(self._settings.token,))
 
     async def aclose(self) -> None:
         """Close the session. A later exchange opens a new one."""
@@ -186,20 +214,26 @@ class AsyncTransport:
         await self.aclose()
 
 
-def _absent(request: Request, error: BaseException, *, never_left: bool) -> TransportError:
-    """
-    Judge an exchange without a whole answer.
-
-    The library's error is described here and not chained: its text holds the address asked, and with it the number of
-    a recipient.
-    """
-    reason: BaseException = error
-    while reason.__cause__ or reason.__context__:
-        reason = reason.__cause__ or reason.__context__ or reason
-    what = f"{type(error).__name__}, {mask_numbers(str(reason)) or type(reason).__name__}"[:200]
+def _absent(request: Request, why: str, *, never_left: bool) -> TransportError:
+    """Judge an exchange without a whole answer."""
     if never_left:
-        return NotSentError(f"{request}: the request never left this machine ({what})")
-    return OutcomeUnknownError(f"{request}: no answer, and whether the gateway acted on it is unknown ({what})")
+        return NotSentError(f"{request}: the request never left this machine ({why})")
+    return OutcomeUnknownError(f"{request}: no answer, and whether the gateway acted on it is unknown ({why})")
+
+
+def _why(error: BaseException, outside: BaseException | None, settings: Settings) -> str:
+    """
+    Describe a library's error by what it began with.
+
+    It is described and not chained: its text holds the address asked, and with it the number of a recipient.
+
+    :param outside: What the caller was handling already; it has nothing to do with this exchange.
+    """
+    first = error
+    while (earlier := first.__cause__ or first.__context__) is not None and earlier is not outside:
+        first = earlier
+    text = mask_numbers(str(first).replace(settings.token, "…")) or type(first).__name__
+    return f"{type(error).__name__}, {text}"[:200]
 
 
 # --- requests ---------------------------------------------------------------------------------------------------------
@@ -208,14 +242,15 @@ def _absent(request: Request, error: BaseException, *, never_left: bool) -> Tran
 def _new_session(settings: Settings) -> requests.Session:
     import requests
     from requests.adapters import HTTPAdapter
-    from requests.utils import get_environ_proxies
+
+    pool = {"ssl_context": tls_context(settings)}
 
     class Adapter(HTTPAdapter):
         """Uses the process's TLS context instead of loading the CA bundle for each connection."""
 
         def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
             host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
-            return host, {"ssl_context": tls_context(_ca_bundle())} if host["scheme"] == "https" else {}
+            return host, pool
 
         def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
             """Leave the connection as it is: the context verifies already."""
@@ -223,9 +258,10 @@ def _new_session(settings: Settings) -> requests.Session:
     session = requests.Session()
     session.headers.update(_headers(settings))
     session.trust_env = False  # looked up once here, not at every request
-    session.proxies = get_environ_proxies(settings.base_url)
+    session.proxies = proxies(settings)
     session.mount("https://", Adapter())
-    logging.getLogger("urllib3.connectionpool").addFilter(_mask_paths)
+    for name in ("urllib3.connectionpool", "urllib3.connection"):
+        logging.getLogger(name).addFilter(_mask_paths)
     return session
 
 
@@ -244,9 +280,10 @@ def _never_left(error: BaseException) -> bool:
 
 
 def _mask_paths(record: logging.LogRecord) -> bool:
-    """Mask the numbers in what urllib3 writes at level DEBUG: the path of a recipient holds one."""
+    """Mask the numbers in what urllib3 writes, most of it at level DEBUG: the path of a recipient holds one."""
     if isinstance(record.args, tuple) and any("/recipients/" in str(part) for part in record.args):
-        record.args = tuple(mask_numbers(part) if isinstance(part, str) else part for part in record.args)
+        record.args = tuple(part if isinstance(part, int) else mask_numbers(str(part)) for part in record.args)
+        record.exc_info = None  # headers that it cannot read, line by line
     return True
 
 
@@ -256,12 +293,11 @@ def _mask_paths(record: logging.LogRecord) -> bool:
 def _new_client(settings: Settings, total_seconds: float, max_sockets: int) -> aiohttp.ClientSession:
     import aiohttp
 
-    context: ssl.SSLContext | bool = tls_context(_ca_bundle()) if settings.base_url.startswith("https:") else True
     return aiohttp.ClientSession(
         headers=_headers(settings),
-        connector=aiohttp.TCPConnector(limit=max_sockets, ssl=context),
+        connector=aiohttp.TCPConnector(limit=max_sockets, ssl=tls_context(settings) or True),
         timeout=_client_timeout(settings, total_seconds),
-        proxy=_proxy_for(settings.base_url),
+        proxy=proxy(settings),
     )
 
 
@@ -272,35 +308,9 @@ def _client_timeout(settings: Settings, total_seconds: float) -> aiohttp.ClientT
     return aiohttp.ClientTimeout(total=total_seconds, sock_connect=connect, sock_read=read)
 
 
-def _proxy_for(url: str) -> str | None:
-    """Look a proxy up as requests does; aiohttp's own look-up would read .netrc too."""
-    from requests.utils import get_environ_proxies, select_proxy
-
-    proxies: Mapping[str, str] = get_environ_proxies(url)
-    return select_proxy(url, proxies)
-
-
 def _never_left_async(error: BaseException) -> bool:
     import aiohttp
 
     if isinstance(error, aiohttp.ClientSSLError):
         return False
     return isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.InvalidURL)
-
-
-# --- TLS --------------------------------------------------------------------------------------------------------------
-
-
-def _ca_bundle() -> str:
-    """Find the CA bundle as requests would: the environment's, else the one that it ships."""
-    from requests.utils import DEFAULT_CA_BUNDLE_PATH
-
-    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
-
-
-@cache
-def tls_context(ca_bundle: str) -> ssl.SSLContext:
-    """Build the TLS context for a CA bundle (a file or a directory), once per process."""
-    if os.path.isdir(ca_bundle):
-        return ssl.create_default_context(capath=ca_bundle)
-    return ssl.create_default_context(cafile=ca_bundle)

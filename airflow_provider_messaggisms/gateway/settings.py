@@ -159,7 +159,7 @@ _HOST_HELP = (
 
 
 # No blank, no second address, nothing that an HTTP library would have to escape.
-_HOSTNAME = re.compile(r"[\w.-]+|[0-9a-fA-F:.]+(?:%\w+)?")
+_HOSTNAME = re.compile(r"[\w-]{1,63}(?:\.[\w-]{1,63})*\.?|[0-9a-fA-F:.]+(?:%\w+)?")
 _PATH = re.compile(r"[!-~]*")
 
 
