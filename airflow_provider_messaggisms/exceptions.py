@@ -40,6 +40,10 @@ class MessaggiSmsError(Exception):
     permanent: ClassVar[bool] = False
     after_lost_answer: bool = False
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Errors travel between processes; by default that would call __init__ with the finished text alone.
+        return BaseException.__new__, (type(self), *self.args), self.__dict__
+
 
 class ConfigurationError(MessaggiSmsError, ValueError):
     """The connection or an argument lacks or spoils a part; the text names the field and the way out."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
-from airflow_provider_messaggisms.gateway.phone import mask, to_wire
+from airflow_provider_messaggisms.gateway.phone import mask, mask_numbers, to_wire
 from airflow_provider_messaggisms.gateway.text import placeholders
 
 Validate = Literal["full", "possible"]
@@ -115,7 +115,8 @@ def read_recipient(
     fields: Any = {}
     if isinstance(written, Mapping):
         if unknown := sorted(str(key) for key in written if key not in ("number", "fields")):
-            raise ConfigurationError(f"{where}: unknown key {unknown[0][:40]!r}; a recipient has 'number' and 'fields'")
+            key = mask_numbers(unknown[0][:40])
+            raise ConfigurationError(f"{where}: unknown key {key!r}; a recipient has 'number' and 'fields'")
         number, fields = written.get("number"), written.get("fields") or {}
     if not isinstance(number, str):
         hint = "; write it in quotes, so that no zero or plus sign is lost" if isinstance(number, int | float) else ""

@@ -41,7 +41,10 @@ def send_day(value: Any, *, timezone: str, now: datetime, time_format: str | Non
         return moment.isoformat()
     if moment.tzinfo is None:
         raise ConfigurationError("timestamp_send: the time has no zone; add its offset, such as +01:00, or give a date")
-    there = pendulum.instance(moment).in_timezone(timezone)
+    try:
+        there = pendulum.instance(moment).in_timezone(timezone)
+    except OverflowError:
+        raise ConfigurationError("timestamp_send: the end of time is no day to send on") from None
     if time_format:
         if there < here:
             raise ConfigurationError(f"timestamp_send: {there.isoformat()} is past")
