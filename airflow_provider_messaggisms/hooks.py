@@ -149,6 +149,8 @@ class MessaggiSmsHook(BaseHook):
             found = len(self.list_messages())
         except MessaggiSmsError as error:
             return False, f"{type(error).__name__}: {error}"
+        finally:
+            self.close()  # Airflow's API server tests connections and knows nothing of closing
         return True, f"{self.settings.base_url} accepts the token; the account has {found} message(s)"
 
     @classmethod
