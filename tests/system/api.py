@@ -1,0 +1,202 @@
+"""What tests and demo ask of a running Airflow over its public REST API: health, DAG runs, states, XComs, logs."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+T = TypeVar("T")
+
+FINISHED = frozenset({"success", "failed"})
+
+# Loopback only: a proxy from the environment must not come between.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class ApiError(Exception):
+    """An HTTP server on this machine answered with an error, or not at all: then ``status`` is 0."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(f"{status}: {text}" if status else text)
+        self.status = status
+
+
+def request_json(method: str, url: str, payload: object = None) -> Any:
+    """
+    Send one request and return the decoded JSON answer, None when it is empty.
+
+    :raises ApiError: The answer was not a success, or there was none within 30 seconds.
+    """
+    request = urllib.request.Request(
+        url,
+        method=method,
+        data=None if payload is None else json.dumps(payload).encode(),
+        headers={"Content-Type": "application/json", "Accept": "application/json"},
+    )
+    try:
+        with _opener.open(request, timeout=30) as response:
+            body = response.read()
+    except urllib.error.HTTPError as error:
+        raise ApiError(error.code, error.read().decode(errors="replace")[:500]) from error
+    except OSError as error:
+        raise ApiError(0, f"no answer from {url}: {error}") from error
+    return json.loads(body) if body else None
+
+
+def wait_for(what: str, look: Callable[[], T | None], *, timeout_seconds: float, every_seconds: float = 0.3) -> T:
+    """
+    Call ``look`` every ``every_seconds`` until it returns something, and return that.
+
+    :raises TimeoutError: It returned None for ``timeout_seconds``; the text says ``what`` did not come.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    while (found := look()) is None:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within {timeout_seconds:.0f} s")
+        time.sleep(every_seconds)
+    return found
+
+
+@dataclass(frozen=True)
+class AirflowApi:
+    """The REST API of the Airflow at ``url``, with everybody an administrator. Ask serially: it stands on SQLite."""
+
+    url: str
+
+    def call(self, method: str, path: str, payload: object = None) -> Any:
+        """
+        Return the answer of ``/api/v2`` + ``path``, asking again for 30 s while the database is locked (a 500).
+
+        :raises ApiError: Airflow refused.
+        """
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                return request_json(method, f"{self.url}/api/v2{path}", payload)
+            except ApiError as error:
+                if error.status != 500 or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.5)
+
+    def healthy_since(self, started: datetime) -> frozenset[str]:
+        """Return the parts that reported themselves healthy after ``started``; empty while nothing answers."""
+        try:
+            parts = request_json("GET", f"{self.url}/api/v2/monitor/health")
+        except ApiError:
+            return frozenset()
+        healthy = {name for name, part in parts.items() if part["status"] == "healthy"}
+        # A database that is kept still holds the heartbeats of the last stack.
+        beats = {name: part.get(f"latest_{name}_heartbeat") for name, part in parts.items()}
+        return frozenset(name for name in healthy if beats[name] is None or _instant(beats[name]) > started)
+
+    def parsed_since(self, dag_id: str, started: datetime) -> bool | None:
+        """
+        Return True once the DAG file was read after ``started``, None until then.
+
+        :raises ApiError: Some DAG file can't be imported; the text is Airflow's.
+        """
+        errors = self.call("GET", "/importErrors")["import_errors"]
+        if errors:
+            raise ApiError(0, "\n".join(f"{error['filename']}: {error['stack_trace']}" for error in errors))
+        try:
+            parsed = self.call("GET", f"/dags/{quote(dag_id)}")["last_parsed_time"]
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return None
+        return True if parsed and _instant(parsed) > started else None
+
+    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> DagRun:
+        """Unpause the DAG, start a run of it with ``conf`` and return that."""
+        self.call("PATCH", f"/dags/{quote(dag_id)}", {"is_paused": False})
+        answer = self.call("POST", f"/dags/{quote(dag_id)}/dagRuns", {"logical_date": None, "conf": conf or {}})
+        return DagRun(self, dag_id, answer["dag_run_id"])
+
+
+@dataclass(frozen=True)
+class DagRun:
+    """One run of one DAG. ``map_index`` is -1 for a task that is not mapped, as in Airflow."""
+
+    api: AirflowApi
+    dag_id: str
+    run_id: str
+
+    @property
+    def _path(self) -> str:
+        return f"/dags/{quote(self.dag_id)}/dagRuns/{quote(self.run_id)}"
+
+    def state(self) -> str:
+        """Return Airflow's state of the run: queued, running, success or failed."""
+        return str(self.api.call("GET", self._path)["state"])
+
+    def wait(self, *, timeout_seconds: float = 120) -> str:
+        """
+        Return the final state, success or failed.
+
+        :raises TimeoutError: It was still going on after ``timeout_seconds`` (default 120); names the tasks' states.
+        """
+
+        def final_state() -> str | None:
+            state = self.state()
+            return state if state in FINISHED else None
+
+        try:
+            return wait_for(f"end of {self.dag_id}", final_state, timeout_seconds=timeout_seconds)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; tasks: {self.task_states()}") from error
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """Return Airflow's task instances, with ``task_id``, ``map_index``, ``state``, ``try_number``, ``pid``..."""
+        return list(self.api.call("GET", f"{self._path}/taskInstances")["task_instances"])
+
+    def task_states(self) -> dict[str, str | None]:
+        """Return the state of each task by its id (mapped ones as ``id[index]``), None before it is scheduled."""
+        return {_label(task): task["state"] for task in self.tasks()}
+
+    def task_pid(self, task_id: str, map_index: int = -1) -> int | None:
+        """Return the process of the latest try, None before there is one. Its parent is its supervisor, the worker."""
+        pid: int | None = self._task(task_id, map_index)["pid"]
+        return pid
+
+    def xcom(self, task_id: str, key: str = "return_value", *, map_index: int = -1) -> Any:
+        """
+        Return the value a task left under ``key``.
+
+        :raises ApiError: 404, it left none.
+        """
+        path = f"{self._path}/taskInstances/{quote(task_id)}/xcomEntries/{quote(key)}?map_index={map_index}"
+        return self.api.call("GET", path)["value"]
+
+    def log(self, task_id: str, *, try_number: int | None = None, map_index: int = -1) -> str:
+        """Return the log of one try of a task, by default the latest, as lines of ``LEVEL event`` with the errors."""
+        number = try_number or self._task(task_id, map_index)["try_number"]
+        query = f"full_content=true&map_index={map_index}"
+        answer = self.api.call("GET", f"{self._path}/taskInstances/{quote(task_id)}/logs/{number}?{query}")
+        return "\n".join(line for entry in answer["content"] for line in _log_lines(entry))
+
+    def _task(self, task_id: str, map_index: int) -> dict[str, Any]:
+        return next(task for task in self.tasks() if (task["task_id"], task["map_index"]) == (task_id, map_index))
+
+
+def _label(task: dict[str, Any]) -> str:
+    index = task["map_index"]
+    return task["task_id"] if index == -1 else f"{task['task_id']}[{index}]"
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def _log_lines(entry: dict[str, Any] | str) -> list[str]:
+    """Return an entry's message, and below it the chain of exceptions that came with it, innermost cause first."""
+    if isinstance(entry, str):
+        return [entry]
+    lines = [f"{entry.get('level') or '':<8}{entry.get('event', '')}".rstrip()]
+    return lines + [f"        {error['exc_type']}: {error['exc_value']}" for error in entry.get("error_detail") or []]

@@ -1,0 +1,196 @@
+"""
+A real Airflow: api-server, scheduler, dag-processor and triggerer, for the system tests and for ``make demo``.
+
+Not ``airflow standalone``, whose parts outlive it when it is terminated. The database is migrated first, then the four
+start in parallel. See ``processes`` for how all of it ends, ``home`` for what is kept, ``api`` for what can be asked.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+import psutil
+
+from tests.system.api import AirflowApi, wait_for
+from tests.system.home import Home
+from tests.system.processes import ComponentError, Guard, ask_to_stop
+
+COMPONENTS: Mapping[str, list[str]] = {
+    "api-server": [],
+    "scheduler": ["--skip-serve-logs"],  # logs are read from the disk they were written to
+    "dag-processor": [],
+    "triggerer": ["--skip-serve-logs"],
+}
+HEALTHY = frozenset({"metadatabase", "scheduler", "dag_processor", "triggerer"})
+
+# Airflow notices a dead worker after 5 minutes and a dead triggerer after 30 seconds; with these after some 15 seconds.
+QUICK_HEARTBEATS: Mapping[str, str] = {
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "12",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
+    "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "2",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
+}
+
+
+class AirflowStack:
+    """
+    Run Airflow with the LocalExecutor on SQLite, as a context manager: healthy on entry, no process left on exit.
+
+    :param home: AIRFLOW_HOME, made when missing and kept on exit. The next stack starts faster on the same one.
+    :param dags_folder: Where the DAGs are.
+    :param connections: Connection id to URI or JSON, handed over in the environment of every component.
+    :param settings: More environment variables, such as :data:`QUICK_HEARTBEATS`; they win over those made here.
+    :param on_step: Called with a few words when a step begins, for those who show progress.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        dags_folder: Path,
+        *,
+        connections: Mapping[str, str] | None = None,
+        settings: Mapping[str, str] | None = None,
+        on_step: Callable[[str], None] = lambda step: None,
+    ) -> None:
+        self.home = Home(home.resolve())
+        self.api = AirflowApi(f"http://127.0.0.1:{_free_port()}")
+        self.components: dict[str, subprocess.Popen[bytes]] = {}
+        self._settings = {
+            **_airflow_settings(self.home.folder, dags_folder.resolve(), self.api.url),
+            **{f"AIRFLOW_CONN_{name.upper()}": value for name, value in (connections or {}).items()},
+            **(settings or {}),
+        }
+        self._on_step = on_step
+        self._started = datetime.now(UTC)
+        self._exits = ExitStack()
+        self._guard: Guard | None = None
+
+    def __enter__(self) -> AirflowStack:
+        with ExitStack() as exits:
+            exits.enter_context(self.home.claimed())
+            self._guard = exits.enter_context(Guard(f"{self.home.folder} {secrets.token_hex(8)}"))
+            exits.callback(self._ask_to_stop)
+            self._started = datetime.now(UTC)
+            if not self.home.has_database():
+                self._on_step("making Airflow's database")
+                self._migrate()
+            self._on_step(f"starting {', '.join(COMPONENTS)}")
+            self._start_all()
+            self._exits = exits.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exits.__exit__(kind, error, trace)
+
+    def start(self, component: str) -> None:
+        """Start a component, once more if it was killed. What it prints is added to its log file."""
+        self.components[component] = self._run(component, component, *COMPONENTS[component])
+
+    def kill(self, component: str) -> None:
+        """End one component with SIGKILL, as the kernel does when memory is short. What it forked lives on."""
+        self.components[component].kill()
+        self.components[component].wait()
+
+    def processes(self) -> list[psutil.Process]:
+        """Return all living processes of this stack: components, workers, tasks, orphans. None once it has ended."""
+        return self._guard.family.living() if self._guard else []
+
+    def check(self) -> None:
+        """
+        Look whether all components that were started are still there.
+
+        :raises ComponentError: One ended by itself.
+        """
+        for component, process in self.components.items():
+            if process.poll() is not None:
+                raise ComponentError(f"{component} ended with {process.returncode}:\n{self.home.tail(component)}")
+
+    def wait_for_dag(self, dag_id: str, *, timeout_seconds: float = 60) -> None:
+        """
+        Return when the dag-processor has read the DAG's file since this stack started.
+
+        :raises ApiError: A DAG file can't be imported.
+        :raises TimeoutError: There is no such DAG after ``timeout_seconds``, default 60.
+        """
+        wait_for(f"DAG {dag_id}", lambda: self.api.parsed_since(dag_id, self._started), timeout_seconds=timeout_seconds)
+
+    def _run(self, log_name: str, *arguments: str) -> subprocess.Popen[bytes]:
+        assert self._guard is not None, "only inside the context"
+        with self.home.log_file(log_name).open("ab") as log:
+            return self._guard.start(
+                [sys.executable, "-m", "airflow", *arguments],
+                environment={**_inherited_environment(), **self._settings},
+                folder=self.home.folder,
+                log=log,
+            )
+
+    def _migrate(self) -> None:
+        if self._run("db-migrate", "db", "migrate").wait() != 0:
+            raise ComponentError(f"airflow db migrate failed:\n{self.home.tail('db-migrate')}")
+
+    def _start_all(self) -> None:
+        for component in COMPONENTS:
+            self.start(component)
+        try:
+            wait_for("a healthy Airflow", self._is_healthy, timeout_seconds=180)
+        except TimeoutError as error:
+            missing = sorted(HEALTHY - self.api.healthy_since(self._started))
+            tails = "\n".join(f"--- {component}\n{self.home.tail(component, 10)}" for component in COMPONENTS)
+            raise ComponentError(f"{error}: {', '.join(missing)}\n{tails}") from error
+
+    def _is_healthy(self) -> bool | None:
+        self.check()
+        return True if self.api.healthy_since(self._started) >= HEALTHY else None
+
+    def _ask_to_stop(self) -> None:
+        # What takes longer the guard kills: the triggerer at times, and a scheduler whose workers finish their tasks.
+        ask_to_stop(list(self.components.values()), grace_seconds=5)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _inherited_environment() -> dict[str, str]:
+    """Return this process's environment without what would change Airflow or Python behind our back."""
+    unwanted = {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME"}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW") and k not in unwanted}
+    local = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+    return {**kept, **local, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"}
+
+
+def _airflow_settings(home: Path, dags_folder: Path, url: str) -> dict[str, str]:
+    return {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": url.rpartition(":")[2],
+        "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(64),
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PARALLELISM": "2",  # workers that LocalExecutor forks at its start
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+        # macOS ends a forked process that touches its frameworks, unless told that this is known.
+        "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
+    }
