@@ -19,7 +19,7 @@ from airflow_provider_messaggisms.gateway.models import Message, MessageSummary
 from airflow_provider_messaggisms.gateway.wire import Call
 
 #: The gateway's clock and ours may differ by this much.
-CLOCK_SKEW = timedelta(minutes=5)
+CLOCK_SKEW = timedelta(minutes=10)
 
 MAX_KEY_CHARACTERS = 200
 
@@ -57,14 +57,18 @@ def key_of(message: Message) -> str | None:
 
 
 def candidates(
-    messages: Iterable[MessageSummary], *, sender: str | None, not_before: datetime | None
+    messages: Iterable[MessageSummary],
+    *,
+    sender: str | None,
+    not_before: datetime | None,
+    skew: timedelta = CLOCK_SKEW,
 ) -> list[MessageSummary]:
     """
     Choose the messages that could carry a key, newest first, whatever the order of the gateway's list.
 
     What the list leaves open (no sender, no time) stays in.
     """
-    since = not_before - CLOCK_SKEW if not_before else None
+    since = not_before - skew if not_before else None
     possible = (
         message
         for message in messages
@@ -76,7 +80,12 @@ def candidates(
 
 
 def search(
-    key: str, *, sender: str | None, not_before: datetime | None, limit: int | None = None
+    key: str,
+    *,
+    sender: str | None,
+    not_before: datetime | None,
+    skew: timedelta = CLOCK_SKEW,
+    limit: int | None = None,
 ) -> Generator[Call[Any], Any, Message | None]:
     """
     Search for the newest message that carries *key*; to be driven by the hook's ``follow`` or ``afollow``.
@@ -84,11 +93,12 @@ def search(
     An error means that the search failed, which says nothing about the message.
 
     :param sender: Look only among the messages of this sender; ``None`` looks among all.
-    :param not_before: Look only among messages from this instant on, less :data:`CLOCK_SKEW`.
+    :param not_before: Look only among messages from this instant on, less the skew.
+    :param skew: By how much the gateway's clock may be behind. Default :data:`CLOCK_SKEW`.
     :param limit: Read at most so many messages; ``None`` reads all that could be it.
     """
     listed = yield calls.list_messages()
-    for summary in islice(candidates(listed, sender=sender, not_before=not_before), limit):
+    for summary in islice(candidates(listed, sender=sender, not_before=not_before, skew=skew), limit):
         try:
             message: Message = yield calls.get_message(summary.id)
         except MessageNotFoundError:  # cancelled since the list was read

@@ -169,7 +169,7 @@ class _TaskStateFile:
         self._crossings.around(lambda: self._write({**self._all(), key: value}))
 
     def _all(self) -> dict[str, Any]:
-        return json.loads(self._path.read_text()) if self._path.exists() else {}  # type: ignore[no-any-return]
+        return json.loads(self._path.read_text()) if self._path.exists() else {}
 
     def _write(self, values: dict[str, Any]) -> None:
         fresh = self._path.with_suffix(".new")
