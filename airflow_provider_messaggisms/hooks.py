@@ -282,10 +282,6 @@ class MessaggiSmsHook(BaseHook):
         """Do what :meth:`get_message` does."""
         return await self._arun(calls.get_message(message_id))
 
-    async def aget_deliveries(self, message_id: str) -> list[Delivery]:
-        """Do what :meth:`get_deliveries` does."""
-        return await self._arun(calls.get_deliveries(message_id))
-
     # --- one call -----------------------------------------------------------------------------------------------------
 
     def _run(self, call: Call[T]) -> T:
@@ -293,7 +289,7 @@ class MessaggiSmsHook(BaseHook):
         attempt, lost, ends = 1, False, _end_of(call)
         while True:
             try:
-                return call.parse(transport.send(call.request, _left_until(ends)))
+                return call.parse(transport.send(call.request, _left_until(ends), call.collect()))
             except MessaggiSmsError as error:
                 error.after_lost_answer = lost
                 delay = self._delay(call, error, attempt, ends)
@@ -309,7 +305,7 @@ class MessaggiSmsHook(BaseHook):
         attempt, lost, ends = 1, False, _end_of(call)
         while True:
             try:
-                return call.parse(await self._async_transport.send(call.request, _left_until(ends)))
+                return call.parse(await self._async_transport.send(call.request, _left_until(ends), call.collect()))
             except MessaggiSmsError as error:
                 error.after_lost_answer = lost
                 delay = self._delay(call, error, attempt, ends)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,7 +23,7 @@ from airflow_provider_messaggisms.environment import proxies, proxy, tls_context
 from airflow_provider_messaggisms.exceptions import NotSentError, OutcomeUnknownError, ProtocolError, TransportError
 from airflow_provider_messaggisms.gateway.phone import mask_numbers
 from airflow_provider_messaggisms.gateway.settings import CONNECT_TIMEOUT_SECONDS, Settings
-from airflow_provider_messaggisms.gateway.wire import MAX_ANSWER_BYTES, Request, Response
+from airflow_provider_messaggisms.gateway.wire import MAX_ANSWER_BYTES, Body, Request, Response
 
 if TYPE_CHECKING:
     import aiohttp
@@ -49,23 +50,24 @@ def _timeouts(settings: Settings, total_seconds: float) -> tuple[float, float]:
     return min(CONNECT_TIMEOUT_SECONDS, half), min(settings.timeout_seconds, half)
 
 
-class _Body:
-    """The body of an answer as it comes in, up to a limit."""
+class _Limit:
+    """Lets the body of an answer come in up to a limit."""
 
-    def __init__(self, request: Request, status: int, max_bytes: int) -> None:
+    def __init__(self, body: Body, request: Request, status: int, max_bytes: int) -> None:
+        self._body = body
         self._too_large = f"{request}: the answer is larger than {max_bytes} bytes: HTTP {status}; it was not read"
         self._status = status
         self._room = max_bytes
-        self._chunks: list[bytes] = []
 
     def add(self, chunk: bytes) -> None:
         self._room -= len(chunk)
         if self._room < 0:
             raise ProtocolError(self._too_large, status=self._status)
-        self._chunks.append(chunk)
+        self._body.add(chunk)
 
-    def whole(self) -> bytes:
-        return b"".join(self._chunks)
+
+def _response(status: int, headers: Mapping[str, str], body: Body, settings: Settings) -> Response:
+    return Response(status, headers, body.rest(), hidden=(settings.token,), taken=body.taken)
 
 
 class SyncTransport:
@@ -92,11 +94,12 @@ class SyncTransport:
         self._max_answer_bytes = max_answer_bytes
         self._session: requests.Session | None = None
 
-    def send(self, request: Request, within_seconds: float | None = None) -> Response:
+    def send(self, request: Request, within_seconds: float | None = None, body: Body | None = None) -> Response:
         """
         Make one exchange.
 
         :param within_seconds: How long this one may take, if less than ``total_seconds``.
+        :param body: What to collect the answer in.
         :raises NotSentError: The request never left this machine.
         :raises OutcomeUnknownError: It may have reached the gateway, but no whole answer came.
         :raises ProtocolError: The answer is larger than any that makes sense.
@@ -106,6 +109,7 @@ class SyncTransport:
         from urllib3.exceptions import HTTPError
 
         outside = sys.exception()
+        body = body or Body()
         session = self._session = self._session or _new_session(self._settings)
         total_seconds = self._total_seconds if within_seconds is None else min(self._total_seconds, within_seconds)
         timeouts = _timeouts(self._settings, total_seconds)
@@ -120,15 +124,15 @@ class SyncTransport:
                 stream=True,
             )
             with answer:
-                body = _Body(request, answer.status_code, self._max_answer_bytes)
+                incoming = _Limit(body, request, answer.status_code, self._max_answer_bytes)
                 while chunk := answer.raw.read1(_CHUNK_BYTES, decode_content=True):
-                    body.add(chunk)
+                    incoming.add(chunk)
                     if time.monotonic() > last_read_from:
                         raise TimeoutError("the answer took too long as a whole")
         except (requests.RequestException, HTTPError, OSError) as error:
             why = _why(error, outside, self._settings)
             raise _absent(request, why, never_left=_never_left(error)) from None
-        return Response(answer.status_code, answer.headers, body.whole(), hidden=(self._settings.token,))
+        return _response(answer.status_code, answer.headers, body, self._settings)
 
     def close(self) -> None:
         """Close the session. A later exchange opens a new one."""
@@ -168,7 +172,7 @@ class AsyncTransport:
         self._max_sockets = max_sockets
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, request: Request, within_seconds: float | None = None) -> Response:
+    async def send(self, request: Request, within_seconds: float | None = None, body: Body | None = None) -> Response:
         """
         Make one exchange; raises as :meth:`SyncTransport.send`.
 
@@ -181,6 +185,7 @@ class AsyncTransport:
         if request.method == "PUT":
             raise NotImplementedError("aiohttp may repeat a PUT by itself; use SyncTransport")
         outside = sys.exception()
+        body = body or Body()
         session = self._session = self._session or _new_client(self._settings, self._total_seconds, self._max_sockets)
         total_seconds = self._total_seconds if within_seconds is None else min(self._total_seconds, within_seconds)
         try:
@@ -191,13 +196,13 @@ class AsyncTransport:
                 allow_redirects=False,
                 timeout=_client_timeout(self._settings, total_seconds),
             ) as answer:
-                body = _Body(request, answer.status, self._max_answer_bytes)
+                incoming = _Limit(body, request, answer.status, self._max_answer_bytes)
                 async for chunk in answer.content.iter_any():
-                    body.add(chunk)
+                    incoming.add(chunk)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             why = _why(error, outside, self._settings)
             raise _absent(request, why, never_left=_never_left_async(error)) from None
-        return Response(answer.status, answer.headers, body.whole(), hidden=(self._settings.token,))
+        return _response(answer.status, answer.headers, body, self._settings)
 
     async def aclose(self) -> None:
         """Close the session. A later exchange opens a new one."""

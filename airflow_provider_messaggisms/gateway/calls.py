@@ -14,9 +14,11 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError, MessageNotFoundError, ProtocolError
+from airflow_provider_messaggisms.gateway.delivery import Tally
 from airflow_provider_messaggisms.gateway.models import Delivery, Message, MessageSummary, Recipient, number
 from airflow_provider_messaggisms.gateway.phone import mask_numbers
 from airflow_provider_messaggisms.gateway.recipients import Addressee
+from airflow_provider_messaggisms.gateway.stream import TallyBody
 from airflow_provider_messaggisms.gateway.wire import Call, Envelope, Request, Response, read
 
 T = TypeVar("T")
@@ -154,6 +156,20 @@ def get_deliveries(message_id: str) -> Call[list[Delivery]]:
     """Make the same request as :func:`get_recipients`, but keep only what the verdict over a delivery needs."""
     request = _recipients_request(message_id)
     return Call(request, lambda response: _as_list(read(request, response, _DELIVERIES).data), repeatable=True)
+
+
+def get_tally(message_id: str) -> Call[Tally]:
+    """Make the same request once more, but only count the recipients while they come in; none is kept."""
+    request = _recipients_request(message_id)
+
+    def parse(response: Response) -> Tally:
+        envelope = read(request, response, _DELIVERIES)
+        tally: Tally = response.taken or Tally()
+        if tally.total and not isinstance(envelope.data, list):
+            raise ProtocolError(f"{request}: data is no list: HTTP {response.status}", status=response.status)
+        return tally.add(_as_list(envelope.data))
+
+    return Call(request, parse, repeatable=True, collect=TallyBody)
 
 
 def get_recipient(message_id: str, to: str) -> Call[Recipient]:

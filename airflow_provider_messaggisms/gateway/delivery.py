@@ -1,8 +1,8 @@
 """
 Did it arrive? The verdict over the recipients of a message: pending, delivered or failed.
 
-Whoever waits (the sensor poking or rescheduled, the trigger, an operator) asks :func:`judge`, so they cannot disagree.
-What counts as final comes from the contract: every ``PENDING`` status is intermediate, and so is
+Whoever waits (the sensor poking or rescheduled, the trigger, an operator) asks a :class:`Tally`, so they cannot
+disagree. What counts as final comes from the contract: every ``PENDING`` status is intermediate, and so is
 ``DELIVERED_TO_OPERATOR`` although its group says delivered; ``DELIVERED_TO_HANDSET`` and every ``UNDELIVERABLE_*``,
 ``EXPIRED_*`` and ``REJECTED_*`` are final.
 """
@@ -10,11 +10,12 @@ What counts as final comes from the contract: every ``PENDING`` status is interm
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from math import ceil
-from typing import Any
+from typing import Any, Self
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError, DeliveryError
 from airflow_provider_messaggisms.gateway.models import Delivery, Message
@@ -89,9 +90,7 @@ class Verdict:
 
     def sentence(self) -> str:
         """Say in one line how things stand."""
-        report = self.report
-        states = ", ".join(f"{count} {state}" for state, count in report["states"].items()) or "no recipients yet"
-        return f"message {report['message_id']}: {report['delivered']} of {report['total']} delivered ({states})"
+        return f"message {self.report['message_id']}: {self.report['summary']}"
 
 
 #: Infobip's status groups, by ``report.status.groupId``, and by the word that their names begin with.
@@ -104,6 +103,7 @@ _PREFIXES = {
     "REJECTED": Fate.FAILED,
 }
 _AT_OPERATOR = "DELIVERED_TO_OPERATOR"
+_STRICT = Rule()
 
 
 def state_of(recipient: Delivery) -> str:
@@ -131,62 +131,126 @@ def fate_of(recipient: Delivery, rule: Rule) -> Fate | None:
     return None if by_group is Fate.DELIVERED else by_group
 
 
-def judge(message_id: str, recipients: Iterable[Delivery], rule: Rule) -> Verdict:
-    """
-    Judge a message by its recipients.
+class Tally:
+    """What is known of all recipients of a message, whatever the rule: counted one by one, so that none is kept."""
 
-    It is failed as soon as the rule can no longer be met, and delivered when every recipient's state is final and the
-    rule is met. A message without recipients is pending.
-    """
-    states: Counter[str] = Counter()
-    unknown: dict[str, None] = {}
-    failed: list[dict[str, Any]] = []
-    total = delivered = failures = 0
-    price = 0.0
-    for index, recipient in enumerate(recipients):
-        total += 1
-        state = state_of(recipient)
-        states[state] += 1
-        price += recipient.price or 0.0
-        match fate_of(recipient, rule):
-            case Fate.DELIVERED:
-                delivered += 1
-            case Fate.FAILED:
-                failures += 1
-                if len(failed) < MAX_FAILURES_NAMED:
-                    failed.append(_failure(index, recipient, state))
-            case None:
-                unknown[state] = None
-    report = {
-        "message_id": message_id,
-        "total": total,
-        "delivered": delivered,
-        "failed_count": failures,
-        "pending": total - delivered - failures,
-        "states": dict(states),
-        "price_eur": round(price, 6),
-        "failed": failed,
-    }
-    if total and failures > rule.failures_allowed(total):
-        fate = Fate.FAILED
-    elif total and delivered + failures == total:
-        fate = Fate.DELIVERED
-    else:
-        fate = Fate.PENDING
-    return Verdict(fate, report, tuple(unknown))
+    __slots__ = ("at_operator", "delivered", "failed", "failures", "first", "price", "states", "total", "unknown")
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.delivered = 0
+        self.at_operator = 0
+        self.failures = 0
+        self.price = 0.0
+        self.states: Counter[str] = Counter()
+        self.unknown: dict[str, None] = {}
+        self.failed: list[dict[str, Any]] = []
+        self.first: Delivery | None = None
+
+    def add(self, recipients: Iterable[Delivery]) -> Self:
+        """Count the next recipients."""
+        for recipient in recipients:
+            state = state_of(recipient)
+            self.states[state] += 1
+            self.price += recipient.price or 0.0
+            if self.total == 0:
+                self.first = recipient
+            self.total += 1
+            if state == _AT_OPERATOR:
+                self.at_operator += 1
+                continue
+            match fate_of(recipient, _STRICT):
+                case Fate.DELIVERED:
+                    self.delivered += 1
+                case Fate.FAILED:
+                    self.failures += 1
+                    if len(self.failed) < MAX_FAILURES_NAMED:
+                        self.failed.append(_failure(self.total - 1, recipient, state))
+                case None:
+                    self.unknown[state] = None
+        return self
+
+    def verdict(self, message_id: str, rule: Rule) -> Verdict:
+        """
+        Judge the message.
+
+        It is failed as soon as the rule can no longer be met, and delivered when every recipient's state is final and
+        the rule is met. A message without recipients is pending.
+        """
+        total = self.total
+        delivered = self.delivered + (self.at_operator if rule.accept_delivered_to_operator else 0)
+        if total and self.failures > rule.failures_allowed(total):
+            fate = Fate.FAILED
+        elif total and delivered + self.failures == total:
+            fate = Fate.DELIVERED
+        else:
+            fate = Fate.PENDING
+        report = {
+            "message_id": message_id,
+            "total": total,
+            "delivered": delivered,
+            "failed_count": self.failures,
+            "pending": total - delivered - self.failures,
+            "states": dict(self.states),
+            "price_eur": round(self.price, 6),
+            "failed": self.failed,
+        }
+        summary = _one(self.first, delivered) if self.first and total == 1 else _many(report)
+        return Verdict(fate, {**report, "summary": summary}, tuple(self.unknown))
+
+
+def judge(message_id: str, recipients: Iterable[Delivery], rule: Rule) -> Verdict:
+    """Judge a message by its recipients."""
+    return Tally().add(recipients).verdict(message_id, rule)
+
+
+def _one(recipient: Delivery, delivered: int) -> str:
+    """Say what a person wants to know of a single SMS."""
+    number, state = mask(recipient.number or ""), state_of(recipient)
+    if delivered:
+        return f"delivered to {number}{_after(recipient)}"
+    if fate_of(recipient, _STRICT) is Fate.FAILED:
+        return f"not delivered to {number}: {state} ({_reason(recipient)})"
+    return f"not yet delivered to {number}: {state}"
+
+
+def _many(report: Mapping[str, Any]) -> str:
+    states = ", ".join(f"{count} {state}" for state, count in report["states"].items()) or "no recipients yet"
+    return f"{report['delivered']} of {report['total']} delivered ({states})"
+
+
+def _after(recipient: Delivery) -> str:
+    """Say how long the SMS took, if its report tells."""
+    report = recipient.report
+    try:
+        sent = datetime.fromisoformat(report.sentAt or "") if report else None
+        done = datetime.fromisoformat(report.doneAt or "") if report else None
+        seconds = (done - sent).total_seconds() if done and sent else -1.0
+    except (ValueError, TypeError):
+        return ""
+    if seconds < 0:
+        return ""
+    if seconds < 120:
+        return f" after {seconds:.0f} s"
+    return f" after {seconds / 60:.0f} min" if seconds < 7200 else f" after {seconds / 3600:.0f} h"
 
 
 def _failure(index: int, recipient: Delivery, state: str) -> dict[str, Any]:
-    report = recipient.report
-    reason = (report and report.error and (report.error.description or report.error.name)) or None
-    described = report.status.description if report and report.status else None
+    error = recipient.report.error if recipient.report else None
     return {
         "index": index,
         "number": mask(recipient.number or ""),
         "state": state,
-        "reason": mask_numbers(reason or described or "the gateway gives no reason"),
-        "permanent": report.error.permanent if report and report.error else None,
+        "reason": _reason(recipient),
+        "permanent": error.permanent if error else None,
     }
+
+
+def _reason(recipient: Delivery) -> str:
+    report = recipient.report
+    error = (report.error.description or report.error.name) if report and report.error else None
+    described = report.status.description if report and report.status else None
+    return mask_numbers(error or described or "the gateway gives no reason")
 
 
 def is_large(message: Message) -> bool:
@@ -199,4 +263,7 @@ def worth_reading(message: Message, rule: Rule) -> bool:
     statistics = message.statistics
     total = statistics.total or message.recipients.valid.count
     failures = statistics.error or 0
-    return (statistics.delivered or 0) + failures >= total or failures > rule.failures_allowed(total)
+    settled = (statistics.delivered or 0) + failures
+    if rule.accept_delivered_to_operator:
+        settled = max(settled, statistics.sent or 0)
+    return settled >= total or failures > rule.failures_allowed(total)

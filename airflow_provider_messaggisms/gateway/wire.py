@@ -49,6 +49,27 @@ class Request:
         return f"{self.method} {self.route}"
 
 
+class Body:
+    """
+    The body of an answer as it comes in, piece by piece. This one keeps all of it.
+
+    ``taken`` is what another kind took out of it on the way (see ``stream``).
+    """
+
+    taken: Any = None
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def add(self, piece: bytes) -> None:
+        """Take the next piece, decompressed."""
+        self._pieces.append(piece)
+
+    def rest(self) -> bytes:
+        """Return what nobody took out. Only at the end."""
+        return b"".join(self._pieces)
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """
@@ -56,7 +77,8 @@ class Response:
 
     :param status: HTTP status.
     :param headers: A case-insensitive mapping.
-    :param body: The whole body, decompressed. Not in the ``repr``.
+    :param body: The whole body, decompressed, but for what was taken out of it. Not in the ``repr``.
+    :param taken: What the call's :class:`Body` took out of it.
     :param hidden: What no error may show even if the answer does, such as the token. Not in the ``repr``.
     """
 
@@ -64,6 +86,7 @@ class Response:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     hidden: tuple[str, ...] = field(default=(), repr=False)
+    taken: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +98,14 @@ class Call(Generic[T]):
     :param parse: Turns the answer into a value, or raises.
     :param repeatable: ``True`` when asking twice has the effect of asking once.
     :param within_seconds: How long it may take, repeats included. Default: as long as the connection says.
+    :param collect: Makes what the answer is collected in while it comes in. Default: all of it is kept.
     """
 
     request: Request
     parse: Callable[[Response], T]
     repeatable: bool
     within_seconds: float | None = None
+    collect: Callable[[], Body] = Body
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +248,8 @@ def _retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     return max(0.0, wait.total_seconds())
 
 
-# Every text between double quotes, closed or not; the second group is there where it is the name of a JSON member.
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*(?:"(\s*:)?|\\?\Z)', re.DOTALL)
+# Every text between double quotes, closed or not; the group is there where it is the name of a JSON member.
+_QUOTED = re.compile(r'("[A-Za-z_$][\w$]{0,30}"\s*:)|"(?:[^"\\]|\\.)*(?:"|\\?\Z)', re.DOTALL)
 
 # Texts of a request that an error may show: they are no personal data, or `mask_numbers` takes care of them.
 _SHOWABLE = frozenset({"sender", "recipients", "number", "timestamp_send"})
