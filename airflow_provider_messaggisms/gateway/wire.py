@@ -211,7 +211,7 @@ def _refusal(request: Request, response: Response) -> errors.MessaggiSmsError:
         code, message = None, excerpt(request, response)
     else:
         code = _code(envelope.error)
-        message = _showable(str(envelope.message or ""), request, response)[:EXCERPT_CHARACTERS]
+        message = _words(envelope.message, request, response)[:EXCERPT_CHARACTERS]
     kind = _class_of(response.status, code)
     if kind is errors.MessageNotFoundError and envelope.success is not False:
         # Somebody on the way does not know the path. Whether there is such a message, only the gateway can tell.
@@ -219,6 +219,13 @@ def _refusal(request: Request, response: Response) -> errors.MessaggiSmsError:
     return kind(
         response.status, code, message, route=str(request), retry_after_seconds=_retry_after_seconds(response.headers)
     )
+
+
+def _words(message: Any, request: Request, response: Response) -> str:
+    """Give the gateway's own words; of a message that is no text only its outline."""
+    if message is None or isinstance(message, str):
+        return _showable(message or "", request, response)
+    return _outline(_showable(msgspec.json.encode(message).decode(), request, response))
 
 
 def _code(value: Any) -> int | None:
@@ -268,8 +275,12 @@ def excerpt(request: Request, response: Response) -> str:
         return "an empty body"
     text = response.body[: 8 * EXCERPT_CHARACTERS].decode("utf-8", errors="replace").replace("\0", "")
     text = _showable(text.lstrip("\ufeff"), request, response)
-    text = " ".join(_QUOTED.sub(lambda quoted: quoted[0] if quoted[1] else '"…"', text).split())
+    text = " ".join(_outline(text).split())
     return repr(text[:EXCERPT_CHARACTERS] + ("…" if len(text) > EXCERPT_CHARACTERS else ""))
+
+
+def _outline(text: str) -> str:
+    return _QUOTED.sub(lambda quoted: quoted[0] if quoted[1] else '"…"', text)
 
 
 def _showable(text: str, request: Request, response: Response) -> str:

@@ -1,0 +1,423 @@
+"""The envelope: what the gateway says becomes a value or an error, and no error shows what nobody may see."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import re
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from rich.pretty import pretty_repr
+
+from airflow_provider_messaggisms import exceptions as errors
+from airflow_provider_messaggisms.gateway.wire import EXCERPT_CHARACTERS, Call, Envelope, Request, Response, read
+from tests.gateway.answers import ID, NUMBER, refusal, response, success
+
+GET = Request("GET", f"/messages/{ID}/recipients/%2B39-3471112223", "/messages/{id}/recipients/{number}")
+ANYTHING: msgspec.json.Decoder[Envelope[Any]] = msgspec.json.Decoder(Envelope[Any], strict=False)
+NUMBERS = msgspec.json.Decoder(Envelope[list[int]], strict=False)
+
+
+def error_of(answer: Response, request: Request = GET) -> errors.MessaggiSmsError:
+    with pytest.raises(errors.MessaggiSmsError) as caught:
+        read(request, answer, NUMBERS)
+    return caught.value
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+DOCUMENTED = {
+    (400, 217): errors.InvalidRequestError,
+    (402, 201): errors.InsufficientCreditError,
+    (404, 203): errors.MessageNotFoundError,
+    (404, 211): errors.MessageNotFoundError,
+    (404, 219): errors.MessageNotFoundError,
+    (406, 202): errors.MessageNotFoundError,
+    (406, 210): errors.MessageNotFoundError,
+    (406, 218): errors.MessageNotFoundError,
+    (422, 212): errors.MessageLockedError,
+    (422, 221): errors.MessageLockedError,
+    (422, 302): errors.InvalidRequestError,
+}
+BY_STATUS = {
+    401: errors.AuthenticationError,
+    403: errors.AuthenticationError,
+    400: errors.InvalidRequestError,
+    405: errors.InvalidRequestError,
+    409: errors.InvalidRequestError,
+    413: errors.InvalidRequestError,
+    422: errors.InvalidRequestError,
+    429: errors.RateLimitedError,
+    500: errors.GatewayUnavailableError,
+    502: errors.GatewayUnavailableError,
+    503: errors.GatewayUnavailableError,
+    504: errors.GatewayUnavailableError,
+    599: errors.GatewayUnavailableError,
+}
+PERMANENT = {
+    errors.AuthenticationError,
+    errors.InsufficientCreditError,
+    errors.InvalidRequestError,
+    errors.MessageLockedError,
+    errors.MessageNotFoundError,
+}
+
+
+@pytest.mark.parametrize(("status", "code"), DOCUMENTED)
+def test_each_documented_error_has_its_class_with_status_code_and_message(status: int, code: int) -> None:
+    error = error_of(refusal(status, code, "This is why"))
+    assert type(error) is DOCUMENTED[status, code]
+    assert isinstance(error, errors.GatewayError)
+    assert (error.status, error.code, error.message) == (status, code, "This is why")
+    assert str(error) == (
+        f"GET /messages/{{id}}/recipients/{{number}}: the gateway answered HTTP {status}, code {code}: This is why"
+    )
+
+
+@pytest.mark.parametrize("status", BY_STATUS)
+@pytest.mark.parametrize("body", [b"", b"<h1>No</h1>", b'{"success": false}'])
+def test_a_status_is_enough_where_the_contract_gives_no_code(status: int, body: bytes) -> None:
+    error = error_of(response(body, status))
+    assert type(error) is BY_STATUS[status]
+    assert isinstance(error, errors.GatewayError)
+    assert (error.status, error.code) == (status, None)
+
+
+def test_what_no_retry_can_cure_says_so() -> None:
+    kinds = {*DOCUMENTED.values(), *BY_STATUS.values()}
+    assert {kind for kind in kinds if kind.permanent} == PERMANENT
+
+
+@pytest.mark.parametrize("status", [401, 402, 429, 500, 503])
+def test_a_status_with_a_meaning_of_its_own_outweighs_the_code(status: int) -> None:
+    expected = BY_STATUS.get(status, errors.InsufficientCreditError)
+    assert type(error_of(refusal(status, 212))) is expected
+
+
+@pytest.mark.parametrize(("code", "kind"), [(code, kind) for (_, code), kind in DOCUMENTED.items()])
+def test_a_200_that_says_no_is_an_error_by_its_code(code: int, kind: type[errors.GatewayError]) -> None:
+    error = error_of(refusal(200, code))
+    assert type(error) is kind
+    assert isinstance(error, errors.GatewayError)
+    assert (error.status, error.code) == (200, code)
+
+
+@pytest.mark.parametrize("code", [None, 999, "?"])
+def test_a_200_that_says_no_for_no_known_reason_may_be_tried_again(code: Any) -> None:
+    error = error_of(refusal(200, code))
+    assert type(error) is errors.GatewayError
+    assert not error.permanent
+
+
+def test_a_refusal_counts_for_more_than_the_shape_of_its_data() -> None:
+    answer = response(b'{"data": {"odd": "data"}, "success": false, "message": "Closed", "error": 212}')
+    assert type(error_of(answer)) is errors.MessageLockedError
+
+
+@pytest.mark.parametrize("written", [212, "212", " 212 ", 212.0])
+def test_a_code_is_read_in_whatever_form_it_comes(written: Any) -> None:
+    error = error_of(refusal(422, written))
+    assert isinstance(error, errors.MessageLockedError)
+    assert error.code == 212
+
+
+@pytest.mark.parametrize(
+    "written", [True, None, "", "none", [212], {"code": 212}, -212, 212.5, 393471112223, "39347111"]
+)
+def test_what_cannot_be_a_code_is_none(written: Any) -> None:
+    error = error_of(refusal(422, written))
+    assert isinstance(error, errors.InvalidRequestError)
+    assert error.code is None
+
+
+@pytest.mark.parametrize("status", [404, 406])
+@pytest.mark.parametrize("body", [b"", b"<h1>Not found</h1>", b'{"error": "Not Found", "path": "/"}', b"[]", b"null"])
+def test_only_the_gateway_itself_can_say_that_there_is_no_such_message(status: int, body: bytes) -> None:
+    # A proxy's 404, taken for the gateway's, would let a search for a message end in "not there, send it again".
+    error = error_of(response(body, status))
+    assert isinstance(error, errors.ProtocolError)
+    assert error.status == status
+    assert not error.permanent
+    assert "is the host right?" in str(error)
+
+
+# --- answers outside the contract -------------------------------------------------------------------------------------
+
+UNREADABLE = {
+    "is empty": [b"", b"  \r\n"],
+    "is not JSON": [
+        b"<!DOCTYPE html><title>Welcome</title>",
+        b"OK",
+        b'{"data": [1], "success": tr',
+        b'{"data": [1',
+        b"\xff\xfe\x00",
+        b'{"success": true, "message": "\xff"}',
+    ],
+    "is shaped in another way": [
+        b"[]",
+        b"null",
+        b"true",
+        b'"text"',
+        b'{"success": true, "data": "text"}',
+        b'{"success": true, "data": {"0": 1}}',
+        b'{"success": true, "data": [[1]]}',
+        b'{"success": "perhaps", "data": []}',
+    ],
+    "does not say whether it is a success": [
+        b"{}",
+        b'{"status": "ok"}',
+        b'{"data": [1]}',
+        b'{"success": null, "data": []}',
+    ],
+}
+
+
+@pytest.mark.parametrize(("why", "body"), [(why, body) for why, bodies in UNREADABLE.items() for body in bodies])
+@pytest.mark.parametrize("status", [200, 201, 299])
+def test_an_answer_outside_the_contract_is_a_protocol_error_that_says_why(status: int, why: str, body: bytes) -> None:
+    error = error_of(response(body, status))
+    assert isinstance(error, errors.ProtocolError)
+    assert error.status == status
+    assert f"the answer {why}" in str(error)
+    assert f"HTTP {status}" in str(error)
+    assert not error.permanent
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 304, 307, 308, 399, 100, 199])
+def test_a_redirect_is_a_protocol_error_whatever_it_carries(status: int) -> None:
+    error = error_of(Response(status, {"Location": "https://elsewhere.example/"}, success([1]).body))
+    assert isinstance(error, errors.ProtocolError)
+    assert error.status == status
+    assert "redirect" in str(error)
+    assert "elsewhere" not in str(error)
+
+
+@pytest.mark.parametrize("status", [200, 401, 422, 500])
+@pytest.mark.parametrize("opening", [b"[", b'{"data":', b'{"data":['])
+def test_a_hundred_thousand_brackets_are_an_ordinary_error(status: int, opening: bytes) -> None:
+    assert isinstance(error_of(response(opening * 100_000, status)), errors.MessaggiSmsError)
+
+
+def test_an_unreadable_answer_shows_its_first_characters_and_no_more() -> None:
+    error = error_of(response(b"<html><body>\n\n  <h1>Bad   Gateway</h1>" + b"x" * 10_000))
+    assert "<html><body> <h1>Bad Gateway</h1>xxx" in str(error)
+    assert len(str(error)) < EXCERPT_CHARACTERS + 150
+
+
+@pytest.mark.parametrize("success_written", [True, "true", 1])
+def test_a_success_is_read_in_whatever_form_it_comes(success_written: Any) -> None:
+    assert read(GET, success([1, "2"], success=success_written), NUMBERS).data == [1, 2]
+
+
+def test_unknown_keys_are_ignored() -> None:
+    assert read(GET, success([1], request_id=7, debug={"a": []}), NUMBERS).data == [1]
+
+
+# --- Retry-After ------------------------------------------------------------------------------------------------------
+
+NOON = "Wed, 20 May 2026 12:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"Retry-After": ""}, None),
+        ({"Retry-After": "0"}, 0.0),
+        ({"Retry-After": " 7 "}, 7.0),
+        ({"retry-after": "120"}, 120.0),
+        ({"Retry-After": "9" * 400}, 999_999_999.0),
+        ({"Retry-After": "-5"}, None),
+        ({"Retry-After": "1.5"}, None),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "Wed, 20 May 2026 12:00:30 GMT", "Date": NOON}, 30.0),
+        ({"Retry-After": "Wed, 20 May 2026 14:00:30 +0200", "Date": NOON}, 30.0),
+        ({"Retry-After": "Wed, 20 May 2026 11:59:00 GMT", "Date": NOON}, 0.0),
+        ({"Retry-After": "Wed, 20 May 2026 12:00:30 GMT"}, None),
+        ({"Retry-After": "Wed, 20 May 2026 12:00:30 GMT", "Date": "today"}, None),
+        ({"Retry-After": "Wed, 20 May 2026 12:00:30", "Date": NOON}, None),
+        ({"Retry-After": "Wed, 20 May 2026 12:00:30 +" + "9" * 20, "Date": NOON}, None),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_as_a_date(headers: dict[str, str], seconds: float | None) -> None:
+    error = error_of(refusal(429, None, headers=headers))
+    assert isinstance(error, errors.RateLimitedError)
+    assert error.retry_after_seconds == seconds
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=255)), st.text(alphabet=st.characters(max_codepoint=255)))
+def test_no_header_makes_an_error_anything_else(retry_after: str, date: str) -> None:
+    error = error_of(refusal(503, None, headers={"Retry-After": retry_after, "Date": date}))
+    assert isinstance(error, errors.GatewayUnavailableError)
+    assert error.retry_after_seconds is None or error.retry_after_seconds >= 0
+
+
+# --- privacy ----------------------------------------------------------------------------------------------------------
+
+TOKEN = "tok-3f9a8b7c6d5e4f"
+TEXT = 'Dear "Rosa", your code is 8841\nbye'
+WORD = "Ada"
+
+
+def post(*, body: str = TEXT, name: str = WORD) -> Request:
+    """A request that carries a text, a field and, as custom, something of the user's."""
+    content = {
+        "sender": "Depot",
+        "body": body,
+        "recipients": [{"number": NUMBER, "fields": {"name": name}}, "+39-3482223334"],
+        "options": {"custom": '{"patient": "Lovelace"}', "callback_url": "https://hooks.example/s3cret"},
+    }
+    return Request("POST", "/messages/", "/messages/", json.dumps(content).encode())
+
+
+def shown(error: errors.MessaggiSmsError) -> str:
+    """All that a log, a debugger or Airflow's page could show of an error."""
+    return "\n".join([str(error), repr(error), repr(error.__dict__), repr(error.args), pretty_repr(error)])
+
+
+ECHOES = [
+    '{{"success": false, "error": 302, "message": {quoted}}}',
+    '{{"success": false, "error": 302, "message": {{"body": [{quoted}]}}}}',
+    '{{"success": false, "error": {quoted}, "message": "No"}}',
+    '{{"success": true, "data": {quoted}}}',
+    '{{"data": [{quoted}, {quoted}], "success": tr',
+    '["{bare}", {quoted}',
+    '{{"body": {quoted}',
+    '{{"nested": {{"body": {quoted}, "n": [1, {quoted}',
+    "<b>Warning</b>: {bare} in line 7<br>",
+    "<pre>{bare}</pre> {{{quoted}: 1}}",
+    "{bare}",
+]
+
+
+@pytest.mark.parametrize("secret", [TEXT, WORD, '{"patient": "Lovelace"}', "hooks.example/s3cret", TOKEN])
+@pytest.mark.parametrize("status", [200, 302, 401, 404, 422, 500])
+@pytest.mark.parametrize("echo", ECHOES)
+def test_what_a_request_said_is_not_shown_if_the_answer_echoes_it(echo: str, status: int, secret: str) -> None:
+    quoted = json.dumps(secret)
+    whole = "https://hooks.example/s3cret" if "s3cret" in secret else secret
+    body = echo.format(quoted=json.dumps(whole), bare=whole).encode()
+    seen = shown(error_of(response(body, status, token=TOKEN), post()))
+    assert secret not in seen
+    assert quoted[1:-1] not in seen
+    assert "8841" not in seen
+
+
+def test_a_short_name_is_taken_out_as_a_word_and_leaves_other_words_alone() -> None:
+    error = error_of(refusal(422, 302, "Ada: Adam is no name of Ada"), post())
+    assert isinstance(error, errors.GatewayError)
+    assert error.message == "…: Adam is no name of …"
+
+
+def test_an_empty_text_in_a_request_spoils_no_message() -> None:
+    error = error_of(refusal(422, 302, "The field name is empty"), post(name=""))
+    assert isinstance(error, errors.GatewayError)
+    assert error.message == "The field name is empty"
+
+
+def test_a_refused_number_is_shown_masked_and_the_sender_as_it_is() -> None:
+    error = error_of(refusal(422, 302, f"{NUMBER} and 3482223334 cannot hear Depot"), post())
+    assert isinstance(error, errors.GatewayError)
+    assert error.message == "+39-*******223 and *******334 cannot hear Depot"
+
+
+def test_a_long_message_of_the_gateway_is_cut() -> None:
+    error = error_of(refusal(422, 302, "word " * 1000))
+    assert isinstance(error, errors.GatewayError)
+    assert len(error.message) == EXCERPT_CHARACTERS
+
+
+separators = st.sampled_from(["", "", "", " ", "-", ".", "/", " (", ") "])
+
+
+@st.composite
+def telephone_numbers(draw: st.DrawFn) -> tuple[str, str]:
+    """A number as somebody could have written it, and its last nine digits."""
+    digits = draw(st.text(alphabet="0123456789", min_size=9, max_size=9).filter(lambda text: len(set(text)) > 2))
+    written = digits[0] + "".join(draw(separators) + digit for digit in digits[1:])
+    return draw(st.sampled_from(["+39", "+39 ", "0039", "+1-", ""])) + written, digits
+
+
+@given(
+    telephone_numbers(),
+    st.sampled_from(ECHOES),
+    st.sampled_from([200, 302, 400, 401, 404, 422, 429, 500]),
+    st.text(max_size=40),
+)
+@example(("+39 347 111 22 23", "347111222"), "{bare}", 404, "")
+@example(("393471112223", "347111222"), '{{"success": false, "error": {bare}, "message": "No"}}', 422, "")
+def test_no_number_in_any_answer_is_ever_shown(number: tuple[str, str], echo: str, status: int, around: str) -> None:
+    written, digits = number
+    # Letters around, for two numbers side by side are one run of digits, masked as one.
+    text = re.sub(r"[\d\s]", "", around) + " x " + written + " x "
+    answer = response(echo.format(quoted=json.dumps(text), bare=text).encode(errors="replace"), status)
+    assert digits not in re.sub(r"\D", "", shown(error_of(answer)))
+
+
+@given(
+    st.text(min_size=8, max_size=200).filter(str.strip),
+    st.sampled_from(ECHOES),
+    st.sampled_from([200, 302, 401, 404, 422, 500]),
+)
+def test_no_text_of_an_sms_in_any_answer_is_ever_shown(text: str, echo: str, status: int) -> None:
+    # Over 120 characters, or on one line with blanks side by side, it could not be shown whole anyhow.
+    text = " ".join(text.encode(errors="replace").decode().split()) or "Dear Rosa"
+    answer = response(echo.format(quoted=json.dumps(text), bare=text).encode(), status)
+    harmless = shown(error_of(response(echo.format(quoted='"…"', bare="…").encode(), status), post(body=text)))
+    seen = shown(error_of(answer, post(body=text)))
+    assert text not in seen or text in harmless
+
+
+@given(st.binary(max_size=300), st.sampled_from([200, 201, 204, 302, 400, 401, 404, 406, 422, 429, 500]))
+def test_any_bytes_are_a_value_or_one_of_our_errors(body: bytes, status: int) -> None:
+    with suppress(errors.MessaggiSmsError):
+        assert read(GET, response(body, status), ANYTHING).success is True
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={"data": json_values, "success": json_values, "message": json_values, "error": json_values},
+    ),
+    st.sampled_from([200, 201, 302, 400, 401, 404, 406, 422, 429, 500]),
+)
+def test_any_envelope_is_a_value_or_one_of_our_errors(envelope: dict[str, Any], status: int) -> None:
+    try:
+        opened = read(GET, response(json.dumps(envelope).encode(), status), ANYTHING)
+    except errors.MessaggiSmsError:
+        return
+    assert status < 300
+    assert opened.success is True
+    assert envelope["success"] is not False
+
+
+def test_no_repr_shows_a_path_a_body_a_header_or_data() -> None:
+    answer = Response(200, {"Set-Cookie": "s3cret"}, b'{"data": ["+39-3471112223"]}', hidden=(TOKEN,))
+    call = Call(post(), lambda _: None, repeatable=False)
+    envelope = ANYTHING.decode(b'{"success": true, "data": ["+39-3471112223"], "message": "Dear Rosa"}')
+    for value in (GET, post(), answer, call, envelope):
+        for seen in (repr(value), str(value), pretty_repr(value)):
+            for secret in ("3471112223", "Rosa", "Ada", "s3cret", TOKEN):
+                assert secret not in seen
+    assert str(GET) == "GET /messages/{id}/recipients/{number}"
+
+
+def test_an_error_survives_the_way_to_another_process() -> None:
+    error = error_of(refusal(429, 17, "Slowly", headers={"Retry-After": "5"}))
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert type(twin) is errors.RateLimitedError
+        assert (twin.status, twin.code, twin.message, twin.retry_after_seconds) == (429, 17, "Slowly", 5.0)
+        assert str(twin) == str(error)
