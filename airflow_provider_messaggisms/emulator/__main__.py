@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from airflow_provider_messaggisms.emulator.control import Control
 
 MAX_SPEED = 100_000
-METHODS = ("GET", "POST", "PUT", "DELETE")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,25 +85,23 @@ def _control(options: argparse.Namespace) -> Control:
 
     :raises ValueError: An option cannot be read, or is out of range.
     """
+    import msgspec
+
     from airflow_provider_messaggisms.emulator.clock import Clock
-    from airflow_provider_messaggisms.emulator.control import Beginning, Control
+    from airflow_provider_messaggisms.emulator.control import ALL_METHODS, Beginning, Control, Credit, Methods
     from airflow_provider_messaggisms.emulator.faults import read_command
 
     beginning = Beginning(
-        credit_eur=options.credit,
+        credit_eur=msgspec.convert(options.credit, Credit),
         personality=Personality.read({name: getattr(options, name) for name in Personality.choices()}),
-        tokens=dict(map(_limited_token, options.limited_token)) | {options.token: frozenset(METHODS)},
+        tokens={
+            token: msgspec.convert(methods.upper().split(","), Methods)
+            for token, _, methods in (text.rpartition(":") for text in options.limited_token)
+        }
+        | {options.token: ALL_METHODS},
         faults=[read_command(text) for text in options.fault],
     )
     return Control(Clock(0.0 if options.clock == "manual" else options.speed), beginning)
-
-
-def _limited_token(text: str) -> tuple[str, frozenset[str]]:
-    token, _, methods = text.rpartition(":")
-    chosen = frozenset(methods.upper().split(","))
-    if not token or not chosen <= set(METHODS):
-        raise ValueError(f"--limited-token {text}: a token, a colon, and some of {','.join(METHODS)}")
-    return token, chosen
 
 
 if __name__ == "__main__":

@@ -17,10 +17,14 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from airflow_provider_messaggisms.emulator import answers, payload, refusals, schema
-from airflow_provider_messaggisms.emulator.control import Control, control_routes
+from airflow_provider_messaggisms.emulator.control import Control
+from airflow_provider_messaggisms.emulator.control_plane import control_routes
 from airflow_provider_messaggisms.emulator.door import Door
 from airflow_provider_messaggisms.emulator.exchanges import pattern_of
+from airflow_provider_messaggisms.emulator.guard import Guard
+from airflow_provider_messaggisms.emulator.page import page_routes
 from airflow_provider_messaggisms.emulator.responses import answered, listed, refused
+from airflow_provider_messaggisms.emulator.store import Store
 
 # Starlette names only the methods of the first route that has the path; a 405 must name all.
 METHODS = {
@@ -34,6 +38,13 @@ METHODS = {
 def gateway_routes(control: Control) -> APIRouter:
     """Return the routes of the vendor's API."""
     routes = APIRouter()
+    _add_account_calls(routes, control)
+    _add_message_calls(routes, control)
+    _add_recipient_calls(routes, control.store)
+    return routes
+
+
+def _add_account_calls(routes: APIRouter, control: Control) -> None:
     store = control.store
 
     @routes.get("/messages", include_in_schema=False)
@@ -55,6 +66,10 @@ def gateway_routes(control: Control) -> APIRouter:
     @routes.delete("/messages/", **schema.DELETE_NOTHING)
     async def delete_nothing() -> Response:
         raise refusals.id_required()
+
+
+def _add_message_calls(routes: APIRouter, control: Control) -> None:
+    store = control.store
 
     @routes.get("/messages/{id}/", include_in_schema=False)
     @routes.get("/messages/{id}", **schema.GET)
@@ -79,6 +94,8 @@ def gateway_routes(control: Control) -> APIRouter:
         store.delete(request.path_params["id"])
         return answered(answers.success([], f"{request.path_params['id']} Deleted", None))
 
+
+def _add_recipient_calls(routes: APIRouter, store: Store) -> None:
     @routes.get("/messages/{id}/recipients", include_in_schema=False)
     @routes.get("/messages/{id}/recipients/", **schema.RECIPIENTS)
     async def get_recipients(request: Request) -> Response:
@@ -94,12 +111,10 @@ def gateway_routes(control: Control) -> APIRouter:
         shown = answers.recipient_object(message, recipient, store.clock.now())
         return answered(answers.success([shown], answers.results(1), store.credit_eur))
 
-    return routes
-
 
 def create_app(control: Control) -> ASGIApp:
-    """Put the gateway behind its door."""
-    return Door(create_gateway(control), control.record, control.script, control.store.clock, control.tokens)
+    """Put the gateway behind its door, and a guard before that."""
+    return Guard(Door(create_gateway(control), control))
 
 
 def create_gateway(control: Control) -> FastAPI:
@@ -124,6 +139,7 @@ def create_gateway(control: Control) -> FastAPI:
     app.openapi = _described(app.openapi)  # type: ignore[method-assign]
     app.include_router(gateway_routes(control))
     app.include_router(control_routes(control))
+    app.include_router(page_routes(control))
 
     @app.exception_handler(refusals.Refusal)
     async def on_refusal(_: Request, refusal: refusals.Refusal) -> Response:

@@ -39,6 +39,7 @@ class Callbacks:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._told: dict[str, float] = {}
+        self._decided: set[str] = set()
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._wanted = asyncio.Event()
         self._turnstile = asyncio.Semaphore(AT_ONCE)
@@ -47,14 +48,21 @@ class Callbacks:
     def watch(self, message: Message) -> None:
         """Call back about this message from now on, if it asks for that."""
         if message.options.callback_url:
-            self._told[message.id] = self._store.clock.now()
+            self._told.setdefault(message.id, self._store.clock.now())
             self._wanted.set()
+
+    def decided(self, message: Message) -> None:
+        """Tell of a decision about this message, even at an instant that was told of before."""
+        if message.options.callback_url:
+            self._decided.add(message.id)
+            self.watch(message)
 
     def reset(self) -> None:
         """Forget all messages and what was told about them."""
         for task in self._busy.values():
             task.cancel()
         self._told.clear()
+        self._decided.clear()
         self._busy.clear()
         self.record.clear()
 
@@ -79,6 +87,9 @@ class Callbacks:
                 del self._told[message_id]
                 continue
             changes = message.changes(told, now)
+            if message_id in self._decided:
+                self._decided.discard(message_id)
+                changes = changes if now in changes else [*changes, now]
             if changes:
                 self._told[message_id] = now
                 task = asyncio.create_task(self._tell(session, message, changes))

@@ -7,19 +7,13 @@ and the inbox page pass by: they are not part of the gateway's API and need no t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_provider_messaggisms.emulator import refusals
-from airflow_provider_messaggisms.emulator.clock import Clock
-from airflow_provider_messaggisms.emulator.exchanges import Record
-from airflow_provider_messaggisms.emulator.faults import Script
+from airflow_provider_messaggisms.emulator.control import ALL_METHODS, Control
 from airflow_provider_messaggisms.emulator.responses import refused
 from airflow_provider_messaggisms.emulator.sabotage import spoil
-
-SCOPES = ("GET", "POST", "PUT", "DELETE")
 
 
 class Door:
@@ -27,27 +21,19 @@ class Door:
     Let good requests through to the gateway.
 
     :param app: The gateway.
-    :param record: Where requests are noted.
-    :param script: What is to go wrong.
-    :param clock: By which a fault's time ends.
-    :param tokens: Each token with the methods that it may use.
+    :param control: Holds the record of requests, the script of what is to go wrong, and the tokens.
     """
 
-    def __init__(
-        self, app: ASGIApp, record: Record, script: Script, clock: Clock, tokens: Mapping[str, frozenset[str]]
-    ) -> None:
+    def __init__(self, app: ASGIApp, control: Control) -> None:
         self.app = app
-        self.record = record
-        self.script = script
-        self.clock = clock
-        self.tokens = tokens
+        self.control = control
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request as ASGI wants it."""
         if scope["type"] != "http" or scope["path"] == "/" or scope["path"].startswith("/_emulator"):
             await self.app(scope, receive, send)
             return
-        exchange = self.record.begin(scope["method"], scope["path"])
+        exchange = self.control.record.begin(scope["method"], scope["path"])
 
         async def noting_send(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -56,7 +42,8 @@ class Door:
 
         refusal = self._refusal(scope)
         handler = self.app if refusal is None else refused(refusal)
-        fault = self.script.choose(scope["method"], scope["path"], exchange.path, self.clock.now())
+        now = self.control.store.clock.now()
+        fault = self.control.script.choose(scope["method"], scope["path"], exchange.path, now)
         if fault is None:
             await handler(scope, receive, noting_send)
         else:
@@ -64,9 +51,9 @@ class Door:
 
     def _refusal(self, scope: Scope) -> refusals.Refusal | None:
         kind, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
-        methods = self.tokens.get(token.strip()) if kind.lower() == "bearer" else None
+        methods = self.control.tokens.get(token.strip()) if kind.lower() == "bearer" else None
         if methods is None:
             return refusals.token_unknown()
-        if scope["method"] in SCOPES and scope["method"] not in methods:
+        if scope["method"] in ALL_METHODS and scope["method"] not in methods:
             return refusals.scope_missing(f"{scope['method']}:{scope['path'][:100]}")
         return None

@@ -216,16 +216,19 @@ class Store:
         for message in self.departed():
             message.hidden = True
 
-    def decide(self, message_id: str, number: str, status: Status) -> Recipient:
-        """Settle what becomes of an SMS that is out and whose state is not final yet."""
-        message, recipient = self.recipient(message_id, number)
+    def decide(self, message_id: str, number: str, status: Status) -> Message:
+        """Settle what becomes of a number's SMS, as far as they are out and not final yet."""
+        message, _ = self.recipient(message_id, number)
         elapsed = message.elapsed(self.clock.now())
-        if elapsed is None or recipient.fate.at(elapsed).final:
+        theirs = [recipient for recipient in message.recipients if recipient.number == number]
+        undecided = [] if elapsed is None else [r for r in theirs if not r.fate.at(elapsed).final]
+        if elapsed is None or not undecided:
             raise refusals.too_late()
-        message.fates[recipient.fate] -= 1
-        recipient.fate = recipient.fate.ending(elapsed, status)
-        message.fates[recipient.fate] += 1
-        return recipient
+        for recipient in undecided:
+            message.fates[recipient.fate] -= 1
+            recipient.fate = recipient.fate.ending(elapsed, status)
+            message.fates[recipient.fate] += 1
+        return message
 
     # --- how ------------------------------------------------------------------------------------------------------
 

@@ -147,7 +147,8 @@ def test_custom_comes_back_as_the_personality_has_it(call: Call, messaggisms_gat
         {"now": 5},
         {"now": "2525-01-01"},
         {"tokens": ["a"]},
-        {"tokens": {"a": 5}},
+        {"tokens": {"a": "GET"}},
+        {"credits": 5},
     ],
     ids=str,
 )

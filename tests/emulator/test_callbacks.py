@@ -79,6 +79,18 @@ def test_the_summary_can_come_in_a_field_of_a_form(
     assert json.loads(parse_qs(body)["report"][0])["id"] == message_id
 
 
+def test_a_decision_is_told_even_if_no_time_has_passed(
+    call: Call, messaggisms_gateway: Gateway, receiver: Receiver
+) -> None:
+    body = {"sender": "ops", "body": "hello", "recipients": "+39-3490000005", "options": {"callback_url": receiver.url}}
+    call("POST", "/messages/", body)
+    messaggisms_gateway.advance(1)
+    assert json.loads(receiver.next()[1])["state"] == 1
+    messaggisms_gateway.decide(messaggisms_gateway.inbox()[0], "UNDELIVERABLE_NOT_DELIVERED")
+    summary = json.loads(receiver.next()[1])
+    assert (summary["state"], summary["statistics"]["error"]) == (2, 1)
+
+
 def results(call: Call, count: int) -> list[str]:
     """The results of the callbacks, once there are so many."""
     while True:

@@ -259,3 +259,12 @@ def test_a_message_that_alone_would_fill_the_memory_is_refused(store: Store) -> 
     refused(413, 413, store.create, order(), store_module.MEMORY_BYTES)
     assert len(message.recipients) == 1
     assert store.messages() == [message]
+
+
+def test_a_decision_settles_all_that_the_number_still_waits_for(store: Store) -> None:
+    stuck = "+39-3490000005"
+    message = send(store, stuck, stuck, ANNA)
+    store.clock.advance(10)
+    store.decide(message.id, stuck, fates.EXPIRED)
+    assert [sms["state"] for sms in inbox(store)] == ["DELIVERED_TO_HANDSET", "EXPIRED_EXPIRED", "EXPIRED_EXPIRED"]
+    refused(422, 221, store.decide, message.id, stuck, fates.EXPIRED)
