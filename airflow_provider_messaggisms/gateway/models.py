@@ -65,7 +65,7 @@ def number(value: Any) -> float | None:
     """Read an amount that comes as a number, as a string, or as nothing sensible (``None``)."""
     try:
         amount = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return amount if isfinite(amount) else None
 
