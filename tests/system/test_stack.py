@@ -66,7 +66,8 @@ def test_the_demo_shows_the_log_of_the_task_to_blame(stack: AirflowStack) -> Non
 
 def test_a_task_outlives_its_killed_worker_as_an_orphan_that_the_stack_still_knows(stack: AirflowStack) -> None:
     run = stack.api.trigger("patience")
-    task = psutil.Process(wait_for("the task", lambda: _pid_of_running(run, "sleep"), timeout_seconds=60))
+    # Not earlier: a task that still talks to its supervisor dies with it.
+    task = psutil.Process(wait_for("the task", lambda: _pid_of_sleeping(run), timeout_seconds=60))
     worker = task.parent()
     assert worker is not None
     worker.kill()
@@ -74,8 +75,9 @@ def test_a_task_outlives_its_killed_worker_as_an_orphan_that_the_stack_still_kno
     assert task in stack.processes()  # and is left alone: the fixture's end has to deal with it
 
 
-def _pid_of_running(run: DagRun, task_id: str) -> int | None:
-    return run.task_pid(task_id) if run.task_states()[task_id] == "running" else None
+def _pid_of_sleeping(run: DagRun) -> int | None:
+    started = run.task_states()["sleep"] == "running" and "asleep" in run.log("sleep")
+    return run.task_pid("sleep") if started else None
 
 
 def _joined(text: str) -> str:

@@ -10,7 +10,8 @@ with DAG("patience", schedule=None, catchup=False):
 
     @task
     def sleep() -> None:
-        """Sleep."""
+        """Say so, and sleep."""
+        print("asleep")
         time.sleep(600)
 
     sleep()
