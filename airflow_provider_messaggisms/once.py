@@ -30,7 +30,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from airflow_provider_messaggisms.exceptions import (
@@ -135,7 +135,10 @@ class Once:
         """
         if self.origin.try_number <= 1 and not self._record:
             return None
-        return self._recorded() or self._found()
+        message = self._recorded() or self._found()
+        if message is None and self._may_still_be_on_its_way():
+            message = self._look_again()
+        return message
 
     def send(self, post: Callable[[], Message]) -> Message:
         """
@@ -148,7 +151,7 @@ class Once:
             message = post()
         except UNKNOWN as error:
             log.warning("%s; looking whether the gateway has the message", error)
-            message = self._look_again(error)
+            message = self._found_after(error)
         self.remember(message.id)
         return message
 
@@ -161,10 +164,12 @@ class Once:
         """
         ti = self._context["ti"]
         if self._store is not None:
+            now = datetime.now(UTC).isoformat()
             self._record = {
                 "key": self.key,
                 "sender": self._sender,
-                "at": self._record.get("at") or datetime.now(UTC).isoformat(),
+                "first": self._record.get("first", now),
+                "last": now,
                 "message_id": self._record.get("message_id"),
             }
             self._store.set(RECORD, self._record)
@@ -196,21 +201,32 @@ class Once:
             return None
 
     def _found(self) -> Message | None:
-        first = self._record.get("at")
+        first = self._record.get("first")
         not_before = datetime.fromisoformat(first) if first else self.origin.not_before
         return self.hook.follow(search(self.key, sender=self._sender, not_before=not_before))
 
-    def _look_again(self, cause: Exception) -> Message:
+    def _found_after(self, lost: MessaggiSmsError) -> Message:
+        try:
+            message = self._look_again()
+        except MessaggiSmsError as error:
+            log.warning("%s; the search failed", error)
+            message = None
+        if message is None:
+            raise OutcomeUnknownError(
+                f"{lost}. The gateway does not show a message with the key {self.key} yet. The next try looks for it "
+                "again before it sends; if there is none, look for that key in options.custom of the account's messages"
+            ) from lost
+        return message
+
+    def _may_still_be_on_its_way(self) -> bool:
+        """Tell whether an earlier try was about to send just now, so that the gateway may not show its message yet."""
+        last = self._record.get("last")
+        patience = timedelta(seconds=sum(self.pauses_seconds))
+        return last is not None and datetime.now(UTC) - datetime.fromisoformat(last) < patience
+
+    def _look_again(self) -> Message | None:
         for pause in self.pauses_seconds:
             time.sleep(pause)
-            try:
-                message = self._found()
-            except MessaggiSmsError as error:
-                log.warning("%s; the search failed", error)
-            else:
-                if message is not None:
-                    return message
-        raise OutcomeUnknownError(
-            f"{cause}. The gateway does not show a message with the key {self.key} yet. The next try looks for it "
-            "again before it sends; if there is none, look for that key in options.custom of the account's messages"
-        ) from cause
+            if (message := self._found()) is not None:
+                return message
+        return None
