@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,10 +17,20 @@ from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 Run = Callable[..., Any]
 
 
+@contextmanager
+def only_our_warnings() -> Iterator[None]:
+    """Let Airflow and its libraries warn of each other; a warning about this package stays an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("error", module="airflow_provider_messaggisms")
+        yield
+
+
 @pytest.fixture
 def run_dag(airflow_db: None, tmp_path: Path) -> Run:
     """Run a DAG with Airflow's own ``dag.test()``; on Airflow 3 it must be in the database first."""
 
+    @only_our_warnings()
     def run(dag: DAG, **kwargs: Any) -> Any:
         try:
             from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
