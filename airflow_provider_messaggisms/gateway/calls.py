@@ -212,7 +212,7 @@ def _json(content: dict[str, Any]) -> bytes:
     try:
         return msgspec.json.encode(content)
     except UnicodeEncodeError:
-        raise ConfigurationError("body, recipients or options: a text holds half a character (a surrogate)") from None
+        raise ConfigurationError("body, recipients, custom or callback: a text holds half a character") from None
 
 
 def _to_wire(addressees: list[Addressee]) -> Any:
