@@ -119,7 +119,7 @@ function filters() {
 
 function choose(field, value) {
   if (value && field.localName === "select" && ![...field.options].some((option) => option.value === value)) {
-    if (field.id !== "outcome") field.add(new Option(value)); // one that the emulator has yet to tell us about
+    if (field.id !== "outcome") field.add(new Option(value, value)); // one that the emulator has yet to tell us about
   }
   field.value = value;
 }
@@ -254,7 +254,7 @@ function showChoices(select, values) {
   const known = [...select.options].slice(1).map((option) => option.value);
   const all = !chosen || values.includes(chosen) ? values : [chosen, ...values];
   if (String(known) === String(all)) return;
-  select.replaceChildren(select.options[0], ...all.map((value) => new Option(value)));
+  select.replaceChildren(select.options[0], ...all.map((value) => new Option(value, value)));
   select.value = chosen;
 }
 
