@@ -4,12 +4,21 @@ The fixture ``messaggisms_gateway``: an SMS gateway for a test, on a free port, 
 Registered for pytest under the name ``messaggisms``. Costs nothing while no test asks for it: the emulator runs in a
 process of its own, started for the first test that wants it, and neither FastAPI nor Airflow is imported here.
 
+A test of a DAG in the DAG folder, with an Airflow whose database is migrated:
+
 .. code-block:: python
 
-    def test_the_alarm_reaches_the_phone(messaggisms_gateway):
-        my_dag.test()
+    import subprocess
+
+    def test_the_reminder_reaches_the_phone_once_though_the_answer_is_lost(messaggisms_gateway):
+        messaggisms_gateway.fail_next("drop_after", method="POST")
+        subprocess.run(["airflow", "dags", "test", "reminder"], check=True)
         messaggisms_gateway.advance(10)
-        assert [sms.text for sms in messaggisms_gateway.inbox()] == ["Backup failed"]
+        (sms,) = messaggisms_gateway.inbox()
+        assert (sms.text, sms.state) == ("The backup is done", "DELIVERED_TO_HANDSET")
+
+``pytest --messaggisms-personality repeats=merged`` runs the same tests against a gateway that differs in what nobody
+documents; the switches are those of :class:`airflow_provider_messaggisms.emulator.personality.Personality`.
 """
 
 from __future__ import annotations
@@ -28,7 +37,7 @@ import pytest
 
 from airflow_provider_messaggisms.emulator import DEFAULT_TOKEN
 
-START_TIMEOUT_SECONDS = 60
+_END_TIMEOUT_SECONDS = 60
 _ANSWER_TIMEOUT_SECONDS = 30
 
 
@@ -151,11 +160,23 @@ class Gateway:
             return json.load(answer)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the command line choose what the gateway is like."""
+    parser.getgroup("messaggisms").addoption(
+        "--messaggisms-personality",
+        action="append",
+        default=[],
+        metavar="SWITCH=VALUE",
+        help="what the gateway emulator does where nothing is documented; may be given several times",
+    )
+
+
 @pytest.fixture(scope="session")
-def _messaggisms_emulator() -> Iterator[Gateway]:
+def _messaggisms_emulator(pytestconfig: pytest.Config) -> Iterator[Gateway]:
     """Start one emulator for the whole test session; it ends with the session, whatever becomes of that."""
     command = [sys.executable, "-m", "airflow_provider_messaggisms.emulator"]
     command += ["--port", "0", "--clock", "manual", "--stop-with-stdin"]
+    command += ["--" + switch.replace("_", "-") for switch in pytestconfig.getoption("messaggisms_personality")]
     with tempfile.TemporaryFile("w+") as complaints:
         process = subprocess.Popen(  # noqa: S603 - our own module
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True
@@ -169,7 +190,7 @@ def _messaggisms_emulator() -> Iterator[Gateway]:
             yield Gateway(url, DEFAULT_TOKEN)
         finally:
             process.terminate()
-            process.communicate(timeout=START_TIMEOUT_SECONDS)
+            process.communicate(timeout=_END_TIMEOUT_SECONDS)
 
 
 @pytest.fixture

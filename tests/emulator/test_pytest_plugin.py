@@ -84,6 +84,29 @@ def test_each_test_finds_an_empty_gateway_and_a_connection_to_it(pytester: pytes
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=3)
 
 
+def test_the_gateway_can_be_of_another_personality(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import json, urllib.request
+
+        def test_custom(messaggisms_gateway):
+            body = {"sender": "ops", "body": "x", "recipients": "+39-3491234567", "options": {"custom": "{}"}}
+            request = urllib.request.Request(
+                messaggisms_gateway.url + "/messages/",
+                json.dumps(body).encode(),
+                {"Authorization": "Bearer " + messaggisms_gateway.token},
+            )
+            with urllib.request.urlopen(request) as answer:
+                assert json.load(answer)["data"][0]["options"]["custom"] == "{}"
+        """
+    )
+    chosen = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--messaggisms-personality=custom_echo=string")
+    chosen.assert_outcomes(passed=1)
+    unknown = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--messaggisms-personality=mood=bad")
+    unknown.assert_outcomes(errors=1)
+    unknown.stdout.fnmatch_lines("*unrecognized arguments: --mood=bad")
+
+
 def test_the_plugin_loads_neither_fastapi_nor_airflow() -> None:
     script = (
         "import sys, airflow_provider_messaggisms.emulator.pytest_plugin\n"
