@@ -25,6 +25,10 @@ DEFAULT_TIMEOUT_SECONDS = 30.0
 #: Well below the 300 s after which Airflow gives up a task without a heartbeat and starts its next try.
 MAX_TIMEOUT_SECONDS = 120.0
 
+#: Enough for two hundred looks a second at a gateway that takes a tenth of a second to answer.
+DEFAULT_MAX_SOCKETS = 20
+MAX_SOCKETS = 500
+
 DEFAULT_TIMEZONE = "Europe/Rome"
 
 #: Extra fields of the connection, in the form that Airflow's ``provider_info.schema.json`` calls ``conn-fields``.
@@ -64,6 +68,11 @@ FIELDS: dict[str, dict[str, Any]] = {
         "description": "Only for accounts whose gateway takes a time of day in timestamp_send: a strftime format.",
         "schema": {"type": ["string", "null"]},
     },
+    "max_sockets": {
+        "label": "Sockets",
+        "description": f"How many sockets all deferred waits of one triggerer share, 1 to {MAX_SOCKETS}.",
+        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": MAX_SOCKETS, "default": DEFAULT_MAX_SOCKETS},
+    },
 }
 
 
@@ -79,6 +88,7 @@ class Settings:
     :param timezone: IANA name of the zone in which the gateway's days begin. Default Europe/Rome.
     :param default_region: ISO 3166 code of numbers written without a prefix, or ``None``.
     :param timestamp_send_format: ``strftime`` form of scheduled times, or ``None``: days only.
+    :param max_sockets: How many sockets all waits of one event loop share. 1 to 500, default 20.
     :param unknown_fields: Names in the connection's extra that mean nothing here: most likely typing errors.
     """
 
@@ -89,6 +99,7 @@ class Settings:
     timezone: str = DEFAULT_TIMEZONE
     default_region: str | None = None
     timestamp_send_format: str | None = None
+    max_sockets: int = DEFAULT_MAX_SOCKETS
     unknown_fields: tuple[str, ...] = ()
 
     @classmethod
@@ -115,6 +126,7 @@ class Settings:
             timezone=_timezone(given.get("timezone", DEFAULT_TIMEZONE)),
             default_region=_region(given.get("default_region")),
             timestamp_send_format=_text("timestamp_send_format", given.get("timestamp_send_format")),
+            max_sockets=_max_sockets(given.get("max_sockets", DEFAULT_MAX_SOCKETS)),
             unknown_fields=tuple(sorted(name for name in given if name not in FIELDS)),
         )
 
@@ -159,7 +171,7 @@ _HOST_HELP = (
 
 
 # No blank, no second address, nothing that an HTTP library would have to escape.
-_HOSTNAME = re.compile(r"[\w-]{1,63}(?:\.[\w-]{1,63})*\.?|[0-9a-fA-F:.]+(?:%\w+)?")
+_HOSTNAME = re.compile(r"[\w-]{1,63}(?:\.[\w-]{1,63})*\.?|[0-9a-f:.]*:[0-9a-f:.]*(?:%\w+)?")
 _PATH = re.compile(r"[!-~]*")
 
 
@@ -193,6 +205,15 @@ def _timeout(value: Any) -> float:
             f"from 1 to {MAX_TIMEOUT_SECONDS:.0f}"
         )
     return seconds
+
+
+def _max_sockets(value: Any) -> int:
+    text = str(value).strip()
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= MAX_SOCKETS:
+        raise ConfigurationError(
+            f"connection, field max_sockets: {text[:40]!r} is not a whole number from 1 to {MAX_SOCKETS}"
+        )
+    return int(text)
 
 
 def _timezone(value: Any) -> str:
