@@ -35,7 +35,7 @@ class Home:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                raise HomeInUseError(f"another run is using {self.folder}") from error
+                raise HomeInUseError(f"Another run is using {self.folder}") from error
             if not self._is_reusable():
                 self._discard_database()
             self._stamp.unlink(missing_ok=True)  # until this owner lets go in good order
