@@ -65,5 +65,6 @@ class RetryPolicy:
         asked = getattr(error, "retry_after_seconds", None)
         if asked is not None:
             return float(asked) if asked <= self.max_delay_seconds else None
-        delay: float = self.first_delay_seconds * 2.0 ** (attempt - 1) * (1 + jitter / 2)
+        doubled = 2.0 ** min(attempt - 1, 60)  # further on floats end
+        delay: float = self.first_delay_seconds * doubled * (1 + jitter / 2)
         return min(delay, self.max_delay_seconds)
