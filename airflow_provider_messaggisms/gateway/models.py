@@ -50,6 +50,8 @@ def instant(value: Any) -> datetime | None:
     :returns: An aware datetime in UTC; ``None`` for whatever is none of these: an odd date in an answer must not make
         a message that was sent look like one that was not.
     """
+    if isinstance(value, datetime):  # read already: a copy of a value is made through this door too
+        return value
     while isinstance(value, dict):
         value = value.get("$date", value.get("$numberLong"))
     try:
