@@ -58,6 +58,28 @@ def start_chromium() -> webdriver.Chrome:
     return webdriver.Chrome(options=options, service=Service(driver))
 
 
+# The words whose colour has a contrast below 4.5 to the ground that they stand on (WCAG 2.1, 1.4.3).
+_FAINT = """
+const luminance = (colour) => {
+  const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const ground = (element) => {
+  const colour = getComputedStyle(element).backgroundColor;
+  return colour === "rgba(0, 0, 0, 0)" && element.parentElement ? ground(element.parentElement) : colour;
+};
+const contrast = (element) => {
+  const [low, high] = [getComputedStyle(element).color, ground(element)].map(luminance).sort((a, b) => a - b);
+  return (high + 0.05) / (low + 0.05);
+};
+const worded = [...document.querySelectorAll("body *")].filter((element) => element.checkVisibility()
+  && [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim()));
+if (worded.length < 10) throw new Error("there are no words to look at");
+return worded.filter((element) => contrast(element) < 4.5).map((element) => element.textContent);
+"""
+
+
 class Page:
     """
     The inbox page of an emulator.
@@ -107,6 +129,10 @@ class Page:
     def states(self) -> list[str]:
         """Return the states of the SMS on the page, from top to bottom."""
         return self.all(".sms [data-is=state]")
+
+    def faint_words(self) -> list[str]:
+        """Return the visible words that are hard to tell from their ground."""
+        return [str(words) for words in self.run(_FAINT)]
 
     def run(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
-import threading
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +16,7 @@ from selenium.webdriver import Chrome, Keys
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from tests.emulator.browser import Page, start_chromium
 from tests.emulator.conftest import Call
+from tests.emulator.foreign_site import foreign_site
 
 ADA, BOB, NOBODY, STUCK = "+39-3491234567", "+39-3497654321", "+39-3330000001", "+39-3330000004"
 ORIGIN = {"dag_id": "nightly", "run_id": "manual__2026-05-20", "task_id": "alarm", "map_index": 3}
@@ -220,6 +221,30 @@ def test_a_newcomer_finds_a_line_that_works_and_the_connection(
     assert json.loads(shown) == json.loads(messaggisms_gateway.connection)
 
 
+@pytest.fixture
+def hurried() -> Iterator[str]:
+    """The address of an emulator whose clock runs, and whose token somebody chose."""
+    command = [sys.executable, "-m", "airflow_provider_messaggisms.emulator", "--stop-with-stdin"]
+    command += ["--port", "0", "--speed", "60", "--token", "chosen-by-somebody"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        yield process.stdout.readline().rpartition(" ")[2].strip()
+        process.terminate()
+
+
+def test_a_clock_that_runs_cannot_be_pushed_and_a_chosen_token_is_not_told(chromium: Chrome, hurried: str) -> None:
+    page = Page(chromium, hurried)
+    page.open()
+    assert "Clock in Rome, 60 times as fast" in page.read("header")
+    assert page.all("#advance button") == []
+    before = page.read("#now")
+    page.until(lambda: page.read("#now") != before)
+    assert "Bearer TOKEN'" in page.read("#curl")
+    assert page.read("#chosen") == "TOKEN is the one that the emulator was started with."
+    assert "chosen-by-somebody" not in page.driver.page_source
+    page.forget()
+
+
 def test_what_is_at_the_gateway_and_on_no_phone_is_told(page: Page, call: Call) -> None:
     body = {"sender": "Ops", "body": "hello", "recipients": [ADA]}
     call("POST", "/messages/", body | {"transaction": True})
@@ -271,7 +296,7 @@ def test_every_word_stands_out_from_its_ground_in_light_and_dark(page: Page, sen
     def all_stand_out() -> None:
         for scheme in ("dark", "light"):
             page.emulate(scheme=scheme)
-            assert page.run(CONTRASTS) == []
+            assert page.faint_words() == []
 
     page.open()
     all_stand_out()
@@ -282,28 +307,6 @@ def test_every_word_stands_out_from_its_ground_in_light_and_dark(page: Page, sen
     all_stand_out()
     page.open(f"#phone={STUCK}")
     all_stand_out()
-
-
-# Return the words whose colour has a contrast below 4.5 to the ground that they stand on (WCAG 2.1, 1.4.3).
-CONTRASTS = """
-const luminance = (colour) => {
-  const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255)
-    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-};
-const ground = (element) => {
-  const colour = getComputedStyle(element).backgroundColor;
-  return colour === "rgba(0, 0, 0, 0)" && element.parentElement ? ground(element.parentElement) : colour;
-};
-const contrast = (element) => {
-  const [low, high] = [getComputedStyle(element).color, ground(element)].map(luminance).sort((a, b) => a - b);
-  return (high + 0.05) / (low + 0.05);
-};
-const worded = [...document.querySelectorAll("body *")].filter((element) => element.checkVisibility()
-  && [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim()));
-if (worded.length < 10) throw new Error("there are no words to look at");
-return worded.filter((element) => contrast(element) < 4.5).map((element) => element.textContent);
-"""
 
 
 @pytest.mark.parametrize("fragment", ["", f"#phone={STUCK}"])
@@ -328,47 +331,15 @@ def test_an_emulator_that_does_not_answer_is_told_and_comes_back(page: Page, sen
     page.complaints()
 
 
-@pytest.fixture
-def foreign_site(messaggisms_gateway: Gateway) -> Iterator[str]:
-    """A page of another origin on this machine, which tries to clear, to move, and to frame the emulator."""
-    emulator = messaggisms_gateway.url
-    attack = f"""<!doctype html><title>busy</title><iframe id="frame" src="{emulator}/"></iframe><script type="module">
-      const tries = ["/_emulator/reset", "/_emulator/advance"].flatMap((path) => [
-        fetch("{emulator}" + path, {{ method: "POST", mode: "no-cors", body: '{{"seconds": 86400}}' }}),
-        fetch("{emulator}" + path, {{ method: "POST", body: "{{}}", headers: {{ "X-Any": "thing" }} }}),
-      ]);
-      tries.push(fetch("{emulator}/_emulator/inbox", {{ method: "DELETE" }}));
-      tries.push(fetch("{emulator}/_emulator/inbox").then((answer) => answer.text()));
-      const results = await Promise.allSettled(tries);
-      document.title = results.map((result) => result.status).join(" ");
-    </script>"""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(attack.encode())
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://localhost:{server.server_port}/"
-        server.shutdown()
-
-
 def test_a_page_of_another_site_can_neither_act_nor_read_nor_frame(
-    chromium: Chrome, messaggisms_gateway: Gateway, foreign_site: str, send: Send
+    chromium: Chrome, messaggisms_gateway: Gateway, send: Send
 ) -> None:
     page = Page(chromium, messaggisms_gateway.url)
     send("secret")
-    chromium.get(foreign_site)
-    page.until(lambda: chromium.title != "busy")
-    # What goes through is what a browser lets through without asking: its answer is hidden, and says no.
-    assert chromium.title.split().count("fulfilled") <= 2
-    assert chromium.title.split()[-2:] == ["rejected", "rejected"]
+    with foreign_site(page.url) as address:
+        chromium.get(address)
+        page.until(lambda: chromium.title != "busy")
+    assert chromium.title.split() == ["fulfilled"] * 2 + ["rejected"] * 3
     assert [sms.state for sms in messaggisms_gateway.inbox()] == ["PENDING_ACCEPTED"]
     assert any("frame-ancestors" in complaint for complaint in page.complaints())
     page.forget()
