@@ -1,0 +1,204 @@
+"""Who gets an SMS: every form that people write, each number once, every complaint with its place and no number."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.pretty import pretty_repr
+
+from airflow_provider_messaggisms.exceptions import ConfigurationError
+from airflow_provider_messaggisms.gateway.recipients import (
+    Addressee,
+    Recipients,
+    check_placeholders,
+    field_names,
+    read_recipient,
+    read_recipients,
+)
+
+ROSA, LEA, UGO = "+39-3471112223", "+39-3482223334", "+39-3493334445"
+
+
+def numbers(written: Any, **how: Any) -> list[str]:
+    return [one.number for one in read_recipients(written, **how).addressees]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "+39 347 111 2223",
+        ["00393471112223"],
+        ("+39-3471112223",),
+        {"number": "+393471112223"},
+        {"number": "+393471112223", "fields": None},
+        {"number": "+393471112223", "fields": {}},
+        [{"number": "+39 3471112223"}],
+        {"+393471112223"},
+        iter(["+393471112223"]),
+        Addressee(ROSA),
+        [Addressee(ROSA)],
+    ],
+)
+def test_one_recipient_is_read_in_every_form(written: Any) -> None:
+    assert read_recipients(written) == Recipients((Addressee(ROSA),))
+
+
+def test_numbers_and_objects_may_stand_side_by_side_and_keep_their_order() -> None:
+    found = read_recipients([{"number": LEA, "fields": {"name": "Lea", "sum": 7, "rate": 1.5}}, ROSA, Addressee(UGO)])
+    assert [one.number for one in found.addressees] == [LEA, ROSA, UGO]
+    assert found.addressees[0].fields == {"name": "Lea", "sum": "7", "rate": "1.5"}
+    assert found.addressees[0].on_the_wire() == {"number": LEA, "fields": {"name": "Lea", "sum": "7", "rate": "1.5"}}
+    assert found.addressees[1].on_the_wire() == ROSA
+    assert (found.dropped, found.repeated) == ((), 0)
+
+
+def test_a_number_given_twice_is_sent_to_once_however_it_is_written() -> None:
+    found = read_recipients([ROSA, "0039 347 1112223", LEA, {"number": ROSA, "fields": {"name": "Rosa"}}])
+    assert [one.number for one in found.addressees] == [ROSA, LEA]
+    assert found.repeated == 2
+
+
+def test_the_order_of_the_recipients_is_no_part_of_whom_they_are() -> None:
+    assert read_recipients([ROSA, LEA]).numbers == read_recipients([LEA, ROSA, ROSA]).numbers == {ROSA, LEA}
+    assert [one.number for one in read_recipients([ROSA, LEA])] == [ROSA, LEA]
+
+
+def test_a_number_without_a_prefix_needs_a_region() -> None:
+    assert numbers("347 111 2223", default_region="IT") == [ROSA]
+    with pytest.raises(ConfigurationError, match="international prefix"):
+        read_recipients("347 111 2223")
+
+
+def test_full_validation_asks_for_a_line_that_exists_and_possible_only_counts() -> None:
+    fictional = "+39-1111111111"
+    assert numbers(fictional, validate="possible") == [fictional]
+    with pytest.raises(ConfigurationError):
+        read_recipients(fictional)
+
+
+# --- complaints -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"),
+    [
+        ([], r"^recipients: nobody is named$"),
+        ((), r"^recipients: nobody is named$"),
+        ({}, r"^recipients\[0\]: a number is a text, not nothing$"),
+        (None, r"^recipients: expected .* got nothing$"),
+        (42, r"^recipients: expected .* got int$"),
+        (b"+393471112223", r"^recipients: expected .* got bytes$"),
+        ("", r"^recipients\[0\]: the telephone number is empty"),
+        ([ROSA, "+39 12"], r"^recipients\[1\]: \+39-\*\* has 2 digits"),
+        ([ROSA, None], r"^recipients\[1\]: a number is a text, not nothing$"),
+        ([393471112223], r"^recipients\[0\]: a number is a text, not int; write it in quotes"),
+        ([[ROSA]], r"^recipients\[0\]: a number is a text, not list$"),
+        ([{"number": 393471112223}], r"^recipients\[0\]: a number is a text, not int; write it in quotes"),
+        ([{"fields": {"name": "Rosa"}}], r"^recipients\[0\]: a number is a text, not nothing$"),
+        ({"number": ROSA, "field": {}}, r"^recipients\[0\]: unknown key 'field'; a recipient has"),
+        ({ROSA: {"name": "Rosa"}}, r"^recipients\[0\]: unknown key '\+39-\*{7}223'; a recipient has"),
+        ({"number": ROSA, "fields": ["Rosa"]}, r"^recipients\[0\]\.fields: expected names and texts, got list$"),
+        ({"number": ROSA, "fields": "Rosa"}, r"^recipients\[0\]\.fields: expected names and texts, got str$"),
+        ({"number": ROSA, "fields": {"name": None}}, r"^recipients\[0\]\.fields\['name'\]: .* got nothing$"),
+        ({"number": ROSA, "fields": {"name": True}}, r"^recipients\[0\]\.fields\['name'\]: .* got bool$"),
+        ({"number": ROSA, "fields": {"name": ["R"]}}, r"^recipients\[0\]\.fields\['name'\]: .* got list$"),
+    ],
+)
+def test_each_complaint_says_where_and_why(written: Any, complaint: str) -> None:
+    with pytest.raises(ConfigurationError, match=complaint):
+        read_recipients(written)
+
+
+def test_the_caller_may_name_the_place() -> None:
+    with pytest.raises(ConfigurationError, match=r"^line 17: "):
+        read_recipient("12", "line 17")
+
+
+def test_on_invalid_drop_sends_to_the_rest_and_reports_the_others() -> None:
+    found = read_recipients([ROSA, "+39 12", 5, LEA], on_invalid="drop")
+    assert [one.number for one in found.addressees] == [ROSA, LEA]
+    assert [why.partition(":")[0] for why in found.dropped] == ["recipients[1]", "recipients[2]"]
+
+
+def test_on_invalid_drop_does_not_drop_everybody() -> None:
+    with pytest.raises(ConfigurationError, match=r"none of the 2 can be sent to; the first: recipients\[0\]: "):
+        read_recipients(["+39 12", "?"], on_invalid="drop")
+
+
+@pytest.mark.parametrize("on_invalid", ["fail", "drop"])
+def test_what_is_no_list_at_all_is_refused_even_if_bad_numbers_are_dropped(on_invalid: Any) -> None:
+    with pytest.raises(ConfigurationError, match="expected a number, a recipient or a list"):
+        read_recipients(42, on_invalid=on_invalid)
+
+
+# --- placeholders -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [
+        (None, set()),
+        (42, set()),
+        (ROSA, set()),
+        ({"number": ROSA, "fields": {"name": "Rosa", 5: "x"}}, {"name", "5"}),
+        ({"number": ROSA, "fields": ["name"]}, set()),
+        (
+            [{"fields": {"name": 1}}, ({"fields": {"city": 1}},), Addressee(ROSA, {"sum": "1"}), "x"],
+            {"name", "city", "sum"},
+        ),
+    ],
+)
+def test_field_names_are_collected_from_recipients_right_or_wrong(written: Any, names: set[str]) -> None:
+    assert field_names(written) == names
+
+
+def test_a_placeholder_needs_a_field_for_everybody() -> None:
+    rosa, lea = Addressee(ROSA, {"name": "Rosa"}), Addressee(LEA, {"city": "Lecce"})
+    check_placeholders("Dear {{name}}", [rosa])
+    check_placeholders("Dear {{ name }} in { name } {{}}", [rosa])
+    check_placeholders("Dear all", [rosa, lea, Addressee(UGO)])
+    check_placeholders("Dear {{name}}", [Addressee(ROSA, {"name": ""})])
+    with pytest.raises(ConfigurationError, match=r"\{\{name\}\} .* for recipient 1 \(\+39-\*{7}334\)"):
+        check_placeholders("Dear {{name}}", [rosa, lea])
+    with pytest.raises(ConfigurationError, match=r"\{\{city\}\} .* for line 9 \(\+39-\*{7}223\)"):
+        check_placeholders("From {{city}}", iter([rosa]), where="line 9")
+
+
+# --- privacy ----------------------------------------------------------------------------------------------------------
+
+
+def test_no_repr_shows_a_number_or_a_field() -> None:
+    found = read_recipients([{"number": ROSA, "fields": {"name": "Ludovica"}}, "+39 12"], on_invalid="drop")
+    for value in (found, found.addressees[0], list(found)):
+        for shown in (repr(value), str(value), pretty_repr(value)):
+            assert "3471112223" not in shown
+            assert "Ludovica" not in shown
+    assert repr(found.addressees[0]) == "Addressee('+39-*******223')"
+
+
+written_numbers = st.sampled_from(
+    [ROSA, "+39 347 111 2223", "3471112223", "003471112223", "+39347111222", "+44 3471112223"]
+)
+mistakes = st.recursive(
+    written_numbers | st.none() | st.integers() | st.text(max_size=10) | st.just(3471112223),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["number", "fields", "name", ROSA]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(mistakes, st.sampled_from(["fail", "drop"]), st.sampled_from([None, "IT"]))
+def test_no_mistake_shows_a_number(written: Any, on_invalid: Any, region: str | None) -> None:
+    seen = []
+    with suppress(ConfigurationError):
+        seen.append(repr(read_recipients(written, on_invalid=on_invalid, default_region=region)))
+    with pytest.raises(ConfigurationError) as caught:
+        read_recipients([written, "", None], default_region=region)
+    seen.append(str(caught.value))
+    assert not [text for text in seen if "347111222" in text or "111 222" in text]
