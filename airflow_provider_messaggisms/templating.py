@@ -3,20 +3,22 @@ How our operators' templates are rendered: the gateway's placeholders survive, a
 
 The gateway fills ``{{name}}`` in a text for each recipient; Jinja writes its variables in the same way. While the body
 is rendered, each name that is a field of a recipient therefore stands for its own placeholder; everything else is
-Airflow's.
+Airflow's. Such a name can only stand alone: what it will become, only the gateway knows.
 
 Airflow shows rendered fields to everybody who may see the task. After rendering, ``recipients`` and ``body`` are
-:class:`Personal` values: what they hold is in ``value``, what Airflow shows is masked. A template that cannot be
-rendered is not raised there, because Airflow would log the template; it is raised by :func:`personal_value`.
+:class:`Personal` values: what they hold is in ``value``, what Airflow shows is masked. Whatever goes wrong while they
+are rendered is not raised there, because Airflow would log the template; it is raised by :func:`personal_value`.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import TemplateError, TemplateSyntaxError, meta
+from jinja2 import TemplateAssertionError, TemplateError, TemplateSyntaxError, meta, nodes
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.phone import mask, mask_numbers
@@ -33,29 +35,35 @@ else:
 #: How many recipients the Rendered Templates view names; the rest is a count.
 _SHOWN_RECIPIENTS = 20
 
+# Jinja quotes what it found in the place of a sign that it missed: most likely a word of the text.
+_FOUND = re.compile(r"(?<= got | tag )'[^']*'")
+
 
 class Personal:
     """A rendered value that holds personal data: Airflow shows :meth:`serialize`, we use :attr:`value`."""
 
-    def __init__(self, value: Any, error: ConfigurationError | None = None) -> None:
+    def __init__(self, value: Any, error: Exception | None = None) -> None:
         self.value = value
         self.error = error
 
     def serialize(self) -> Any:
         """Give the masked form that Airflow's Rendered Templates view shows."""
-        return str(self.error) if self.error else _masked(self.value)
+        if self.error is None:
+            return _masked(self.value)
+        return str(self.error) if isinstance(self.error, ConfigurationError) else type(self.error).__name__
 
     def __str__(self) -> str:
         return str(self.serialize())
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return "Personal(***)"
 
 
 def personal_value(field: Any) -> Any:
     """
     Take the value out of a templated field, rendered or not.
 
-    :raises ConfigurationError: Its template could not be rendered.
+    :raises Exception: What went wrong while it was rendered; :class:`ConfigurationError` if the template is at fault.
     """
     if not isinstance(field, Personal):
         return field
@@ -74,7 +82,7 @@ def as_flag(name: str, value: Any) -> bool | None:
     if value is None or text in ("", "none"):
         return None
     if text not in ("true", "false"):
-        raise ConfigurationError(f"{name}: expected True or False, got {str(value)[:40]!r}")
+        raise ConfigurationError(f"{name}: expected True or False, got {mask_numbers(str(value)[:40])!r}")
     return text == "true"
 
 
@@ -87,9 +95,12 @@ def as_number(name: str, value: Any) -> float | None:
     if value is None or str(value).strip() in ("", "None"):
         return None
     try:
-        return float(value)
+        number = float("nan") if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
-        raise ConfigurationError(f"{name}: expected a number, got {str(value)[:40]!r}") from None
+        number = float("nan")
+    if not isfinite(number):
+        raise ConfigurationError(f"{name}: expected a number, got {mask_numbers(str(value)[:40])!r}")
+    return number
 
 
 def _masked(value: Any) -> Any:
@@ -98,7 +109,7 @@ def _masked(value: Any) -> Any:
     if isinstance(value, Addressee):
         return mask(value.number)
     if isinstance(value, Mapping):
-        return {key: mask(str(part)) if key == "number" else "***" for key, part in value.items()}
+        return {mask_numbers(str(key)): mask(str(part)) if key == "number" else "***" for key, part in value.items()}
     if isinstance(value, Collection):
         shown = [mask(one) if isinstance(one, str) else _masked(one) for one in list(value)[:_SHOWN_RECIPIENTS]]
         return shown if len(value) <= _SHOWN_RECIPIENTS else [*shown, f"and {len(value) - _SHOWN_RECIPIENTS} more"]
@@ -115,6 +126,9 @@ class PersonalTemplates(Templater):
     recipients: Any
     body: Any
 
+    #: What the body took from Airflow. No field of a recipient may have such a name: which of the two is meant?
+    names_of_airflow: frozenset[str] = frozenset()
+
     def fields_come_later(self) -> bool:
         """Tell whether the recipients are not known yet: any name that Airflow does not know is a placeholder then."""
         return False
@@ -126,36 +140,102 @@ class PersonalTemplates(Templater):
         jinja_env: Environment | None = None,
         seen_oids: set[int] | None = None,
     ) -> Any:
-        """Render as Airflow does; ``body`` with the placeholders kept, and personal fields masked afterwards."""
-        is_body = content is self.body and isinstance(content, str)
-        if content is None or not (is_body or content is self.recipients):
-            return super().render_template(content, context, jinja_env, seen_oids)
-        jinja_env = jinja_env or self.get_template_env()
-        field = "body" if is_body else "recipients"
-        try:
-            if is_body:
-                context = self._with_placeholders(content, context, jinja_env)
-            return Personal(super().render_template(content, context, jinja_env, seen_oids))
-        except ConfigurationError as error:
-            return Personal(None, error)
-        except TemplateError as error:
-            # The library's error shows lines of the template; its message names the variable or the sign at fault.
-            line = f" in line {error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
-            why = (
-                f"{field}: the template cannot be rendered{line}: {mask_numbers(error.message or type(error).__name__)}"
-            )
-            return Personal(None, ConfigurationError(why))
+        """Render as Airflow does; a personal field is hidden afterwards, and the body keeps its placeholders."""
+        if content is None or isinstance(content, Personal):
+            return content
+        env, seen = jinja_env or self.get_template_env(), set() if seen_oids is None else seen_oids
+        if content is self.body:
+            return _kept_quiet("body", lambda: self._body(content, context, env, seen))
+        if content is self.recipients:
+            return _kept_quiet("recipients", lambda: self._recipients(content, context, env, seen))
+        return super().render_template(content, context, env, seen)
+
+    def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
+        """Hide also what Airflow does not render but call: a field may be a function."""
+        super()._do_render_template_fields(parent, *args, **kwargs)
+        for name in ("recipients", "body") if parent is self else ():
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, Personal):
+                setattr(self, name, Personal(value))
+
+    def _body(self, written: Any, context: Context, env: Environment, seen: set[int]) -> Any:
+        if not isinstance(written, str) or id(written) in seen:  # comes from another task: a value, no template
+            return super().render_template(written, context, env, seen)
+        return self._text(written, self._with_placeholders(written, context, env), env)
+
+    def _recipients(self, written: Any, context: Context, env: Environment, seen: set[int]) -> Any:
+        """Render recipients. A template may give a list of them; a number stays the text that it is."""
+        if id(written) in seen:
+            return written
+        if isinstance(written, Mapping):
+            return {key: self._recipients(part, context, env, seen) for key, part in written.items()}
+        if isinstance(written, list | tuple | set):
+            return [self._recipients(part, context, env, seen) for part in written]
+        rendered = super().render_template(written, context, env, seen)
+        if isinstance(written, str) and isinstance(rendered, int | float):
+            return self._text(written, context, env)
+        return rendered
+
+    def _text(self, template: str, context: Context, env: Environment) -> str:
+        """
+        Render to a text, also where the DAG has ``render_template_as_native_obj``.
+
+        That would read ``12.50`` as 12.5 and ``+39349...`` as a number without a plus. With a NUL in front, a text is
+        no Python literal and comes out as it is.
+        """
+        text: str = super().render_template("\0" + template, context, env)
+        return text[1:]
 
     def _with_placeholders(self, body: str, context: Any, jinja_env: Environment) -> Any:
-        used = meta.find_undeclared_variables(jinja_env.parse(body))
-        known = {name for name in used if name in context or name in jinja_env.globals}
+        tree = jinja_env.parse(body)
+        used = meta.find_undeclared_variables(tree)  # without the macros
+        known = {name for name in used if name in context}
+        known |= {node.name for node in tree.find_all(nodes.Name) if node.name in jinja_env.globals}
+        self.names_of_airflow = frozenset(known)
         fields = field_names(personal_value(self.recipients))
-        if both := sorted(known & fields):
-            raise ConfigurationError(
-                f"body: {both[0]!r} is a field of a recipient and a template variable of Airflow; rename the field"
-            )
+        check_no_clash(known, fields)
         kept = used - known if self.fields_come_later() else used & fields
+        _check_stand_alone(tree, kept)
         context = copy.copy(context)
         for name in kept:
             context[name] = placeholder(name)
         return context
+
+
+def check_no_clash(names_of_airflow: Collection[str], fields: Collection[str]) -> None:
+    """
+    Make sure that no name in the body means two things.
+
+    :raises ConfigurationError: A variable of Airflow that the body uses is a field of a recipient, too.
+    """
+    if both := sorted(set(names_of_airflow).intersection(fields)):
+        raise ConfigurationError(
+            f"body: {both[0]!r} is a field of a recipient and a template variable of Airflow; rename the field"
+        )
+
+
+def _check_stand_alone(tree: nodes.Template, kept: Collection[str]) -> None:
+    """Refuse filters, expressions and conditions on what only the gateway knows."""
+    alone = {id(node) for output in tree.find_all(nodes.Output) for node in output.nodes}
+    for name in tree.find_all(nodes.Name):
+        if name.ctx == "load" and name.name in kept and id(name) not in alone:
+            raise ConfigurationError(
+                f"body: the gateway fills in {{{{{name.name}}}}} for each recipient, so Airflow cannot use it in a "
+                f"filter, expression or condition (line {name.lineno}); prepare the value in the recipients' fields"
+            )
+
+
+def _kept_quiet(field: str, render: Callable[[], Any]) -> Personal:
+    """Render; keep what goes wrong for :func:`personal_value`."""
+    try:
+        return Personal(render())
+    except TemplateError as error:
+        # The library's error shows lines of the template; its message names the variable or the sign at fault.
+        line = f" in line {error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
+        why = error.message or type(error).__name__
+        if not isinstance(error, TemplateAssertionError):  # which names a filter or a test
+            why = _FOUND.sub("'…'", why)
+        text = f"{field}: the template cannot be rendered{line}: {mask_numbers(why)}"
+        return Personal(None, ConfigurationError(text))
+    except Exception as error:  # noqa: BLE001 (a Variable that is not there, a macro that fails...)
+        return Personal(None, error)

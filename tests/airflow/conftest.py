@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -78,3 +79,23 @@ def context() -> dict[str, Any]:
 def posts(gateway: Gateway) -> int:
     """Count the messages that were posted to the gateway."""
     return sum(exchange.method == "POST" for exchange in gateway.requests())
+
+
+@pytest.fixture
+def said(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
+    """Give all that was logged or printed since the last time, by this process and by what Airflow starts."""
+    for name in ("urllib3", "airflow_provider_messaggisms"):
+        caplog.set_level("DEBUG", name)
+
+    def said_so_far() -> str:
+        printed, logged = capfd.readouterr(), caplog.text
+        caplog.clear()
+        return f"{printed.out}\n{printed.err}\n{logged}"
+
+    return said_so_far
+
+
+def plain(error: BaseException) -> str:
+    """Give everything that an error tells: text, repr, attributes, and the whole traceback."""
+    trace = "".join(traceback.format_exception(error))
+    return "\n".join((str(error), repr(error), repr(vars(error)), repr(error.args), trace))

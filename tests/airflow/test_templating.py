@@ -1,0 +1,300 @@
+"""Airflow's templates and the gateway's placeholders in one text, and what Airflow may show of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import jinja2
+import pytest
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_messaggisms.exceptions import ConfigurationError
+from airflow_provider_messaggisms.gateway.recipients import Addressee
+from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator, MessaggiSmsSendTransactionOperator
+from airflow_provider_messaggisms.templating import Personal, as_flag, as_number, personal_value
+from tests.airflow.conftest import plain
+
+ANNA = {"number": "+39 349 123 4567", "fields": {"name": "Anna"}}
+BEN = {"number": "+44 7400 123456", "fields": {"name": "Ben"}}
+
+
+def rendered(body: Any, recipients: Any = None, dag: dict[str, Any] | None = None, **context: Any) -> Any:
+    """Render the fields of a send operator in a DAG, as Airflow does before it executes it."""
+    with DAG("dag", schedule=None, start_date=datetime(2024, 1, 1, tzinfo=UTC), **dag or {}):
+        operator = MessaggiSmsSendOperator(task_id="send", sender="Airflow", body=body, recipients=recipients or [ANNA])
+    everything: Any = {"ds": "2026-05-01", "params": {"city": "Turin"}, **context}
+    operator.render_template_fields(everything)
+    return operator
+
+
+def body_of(body: Any, recipients: Any = None, dag: dict[str, Any] | None = None, **context: Any) -> Any:
+    """Render a body."""
+    return personal_value(rendered(body, recipients, dag, **context).body)
+
+
+# --- placeholders -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("Dear {{name}}", "Dear {{name}}"),
+        ("Dear {{ name }}", "Dear {{name}}"),
+        ("{{name}}, {{ params.city }} on {{ ds }}", "{{name}}, Turin on 2026-05-01"),
+        ("{% if params.city == 'Turin' %}Ciao{% endif %} {{name}}", "Ciao {{name}}"),
+        ("{% for one in 'ab' %}{{ one }}{{name}}{% endfor %}", "a{{name}}b{{name}}"),
+        ("{% raw %}{{name}} {{ds}}{% endraw %}", "{{name}} {{ds}}"),
+        ("{# {{name}} #}Hello", "Hello"),
+        ("100 % of {name}", "100 % of {name}"),
+        ("Hello\n", "Hello"),  # as Jinja has it
+    ],
+)
+def test_a_field_of_a_recipient_stays_a_placeholder_and_all_else_is_airflows(body: str, expected: str) -> None:
+    assert body_of(body) == expected
+
+
+def test_a_field_that_only_some_recipients_have_stays_a_placeholder_too() -> None:
+    assert body_of("{{name}} {{room}}", [ANNA, {"number": "+393491234568", "fields": {"room": "12"}}]) == (
+        "{{name}} {{room}}"
+    )
+
+
+def test_a_local_variable_of_the_template_is_no_placeholder() -> None:
+    assert body_of("{% for name in ['x', 'y'] %}{{ name }}{% endfor %}") == "xy"
+    assert body_of("{% set name = params.city %}{{ name }}") == "Turin"
+
+
+def test_fields_are_templates_themselves() -> None:
+    operator = rendered(
+        "{{name}}", [{"number": "{{ params.phone }}", "fields": {"name": "{{ ds }}"}}], params={"phone": "+39"}
+    )
+    assert personal_value(operator.recipients) == [{"number": "+39", "fields": {"name": "2026-05-01"}}]
+    assert personal_value(operator.body) == "{{name}}"
+
+
+def test_the_context_of_other_fields_and_tasks_is_left_alone() -> None:
+    lenient: dict[str, Any] = {"template_undefined": jinja2.Undefined}
+    with DAG("dag", schedule=None, start_date=datetime(2024, 1, 1, tzinfo=UTC), **lenient):
+        operator = MessaggiSmsSendOperator(task_id="send", body="{{name}}", recipients=[ANNA], custom="<{{name}}>")
+    context: Any = {"ds": "2026-05-01"}
+    operator.render_template_fields(context)
+    assert context == {"ds": "2026-05-01"}
+    assert operator.custom == "<>"
+
+
+def test_a_macro_of_the_dag_is_no_placeholder() -> None:
+    dag = {"user_defined_macros": {"shop": lambda: "Bar Sport"}, "user_defined_filters": {"loud": str.upper}}
+    assert body_of("{{name}}: {{ shop() | loud }}", dag=dag) == "{{name}}: BAR SPORT"
+
+
+@pytest.mark.parametrize("name", ["ds", "params", "range"])
+def test_a_field_with_the_name_of_a_variable_of_airflow_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^body: '{name}' is a field of a recipient and a template variable"):
+        body_of(f"Dear {{{{ {name} }}}}", [{"number": "+393491234567", "fields": {name: "x"}}])
+
+
+def test_such_a_field_does_no_harm_while_the_body_does_not_use_it() -> None:
+    assert body_of("Dear {{name}}", [{"number": "+393491234567", "fields": {"name": "Anna", "ds": "x"}}]) == (
+        "Dear {{name}}"
+    )
+
+
+def test_the_name_of_a_macro_is_refused_as_well() -> None:
+    with pytest.raises(ConfigurationError, match="'shop' is a field"):
+        body_of("{{ shop }}", [{"number": "+39", "fields": {"shop": "x"}}], {"user_defined_macros": {"shop": "y"}})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Dear {{ name | upper }}",
+        "{{ name | length }} letters",
+        "{{ name[:1] }}.",
+        "{{ name.first }}",
+        "{{ 'Dear ' ~ name }}",
+        "{% if name == 'Anna' %}Dear{% endif %} you",
+        "{% for sign in name %}{{ sign }}{% endfor %}",
+        "{% set short = name %}{{ short }}",
+        "{{ name | default('you') }}",
+    ],
+)
+def test_what_only_the_gateway_knows_cannot_be_computed_with(body: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^body: the gateway fills in \{\{name\}\} .* \(line 1\); prepare"):
+        body_of(body)
+
+
+@pytest.mark.parametrize("name", ["nmae", "Name"])
+def test_an_unknown_name_is_an_error_that_names_it(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^body: the template cannot be rendered: '{name}' is undefined"):
+        body_of(f"Dear {{{{ {name} }}}}")
+
+
+def test_a_dag_that_wants_unknown_names_empty_gets_them_so() -> None:
+    assert body_of("Dear {{nmae}}{{name}}", dag={"template_undefined": jinja2.Undefined}) == "Dear {{name}}"
+
+
+# --- from a file, where the names of the fields come later ------------------------------------------------------------
+
+
+def from_file(body: str) -> str:
+    """Render a body whose recipients are in a file."""
+    with DAG("dag", schedule=None, start_date=datetime(2024, 1, 1, tzinfo=UTC)):
+        operator = MessaggiSmsSendTransactionOperator(task_id="send", body=body, recipients_path="people.csv")
+    operator.render_template_fields({"ds": "2026-05-01"})
+    return str(personal_value(operator.body))
+
+
+def test_with_a_file_each_name_that_airflow_does_not_know_is_a_placeholder() -> None:
+    assert from_file("{{name}} on {{ ds }}") == "{{name}} on 2026-05-01"
+
+
+def test_with_a_file_too_nothing_is_computed_with_a_placeholder() -> None:
+    with pytest.raises(ConfigurationError, match="the gateway fills in"):
+        from_file("{% if vip %}Dear{% endif %} {{name}}")
+
+
+# --- templates as native objects --------------------------------------------------------------------------------------
+
+NATIVE: dict[str, Any] = {"render_template_as_native_obj": True}
+
+
+@pytest.mark.parametrize(
+    "text", ["12.50", "1_000", "+393491234567", "007", "True", "'Hello'", "[1, 2]", "None", "1e3", "{{name}}", "Hello"]
+)
+def test_a_text_is_no_number_and_no_list_where_the_dag_renders_native_objects(text: str) -> None:
+    assert body_of(text, dag=NATIVE) == text
+    assert body_of("{{ params.text }}", dag=NATIVE, params={"text": text}) == text
+
+
+def test_a_number_keeps_its_plus_where_the_dag_renders_native_objects() -> None:
+    operator = rendered(
+        "{{code}}",
+        ["{{ params.phone }}", {"number": "{{ params.phone }}", "fields": {"code": "{{ params.code }}"}}],
+        NATIVE,
+        params={"phone": "+393491234567", "code": "12.50"},
+    )
+    assert personal_value(operator.recipients) == [
+        "+393491234567",
+        {"number": "+393491234567", "fields": {"code": "12.50"}},
+    ]
+
+
+def test_a_template_may_give_a_list_of_recipients_where_the_dag_renders_native_objects() -> None:
+    operator = rendered("Dear {{name}}", "{{ params.people }}", NATIVE, params={"people": [ANNA, BEN]})
+    assert personal_value(operator.recipients) == [ANNA, BEN]
+    assert personal_value(operator.body) == "Dear {{name}}"
+
+
+# --- fields that are no plain templates -------------------------------------------------------------------------------
+
+
+def test_a_field_may_be_a_function_of_the_context() -> None:
+    operator = rendered(lambda context, jinja_env: f"On {context['ds']}", lambda context, jinja_env: [ANNA])
+    assert personal_value(operator.body) == "On 2026-05-01"
+    assert operator.recipients.serialize() == [{"number": "+39-*******567", "fields": "***"}]
+
+
+def test_rendering_twice_changes_nothing() -> None:
+    operator = rendered("Dear {{name}}")
+    operator.render_template_fields({"ds": "2026-05-01"})
+    assert personal_value(operator.recipients) == [ANNA]
+    assert personal_value(operator.body) == "Dear {{name}}"
+
+
+# --- what is shown ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("+39 349 123 4567", "+39-*******567"),
+        (["0039 349 1234567", ANNA, Addressee("+39-3491234567")], None),
+        (ANNA, {"number": "+39-*******567", "fields": "***"}),
+        ({"+39 349 123 4567": {"name": "Anna"}}, {"+39-*******567": "***"}),
+        (393491234567, "***"),
+        ("Call +393491234567 or 0039 349 1234568", "Call +39-*******567 or +39-*******568"),
+        ([f"+39349123{i:04}" for i in range(1000)], None),
+    ],
+    ids=str,
+)
+def test_what_airflow_shows_of_a_personal_field_is_masked(value: Any, shown: Any) -> None:
+    personal = Personal(value)
+    if shown is not None:
+        assert personal.serialize() == shown
+    everything = f"{personal.serialize()} {personal} {personal!r} {[personal]}"
+    assert "349 123 4567" not in everything
+    assert "3491234" not in everything.replace(" ", "").replace("-", "")
+    assert "Anna" not in everything
+
+
+def test_the_view_of_rendered_templates_names_twenty_recipients_and_counts_the_rest() -> None:
+    shown = Personal([f"+39349123{i:04}" for i in range(1000)]).serialize()
+    assert len(shown) == 21
+    assert shown[-1] == "and 980 more"
+
+
+BROKEN = {
+    "a division by zero": "{{ 1 / 0 }}",
+    "an unknown name": "{{ nobody }}",
+    "an unknown filter": "{{ ds | nofilter }}",
+    "an unknown tag": "{% Secretword %}",
+    "an open brace": "{{ ds. Secretword",
+    "a missing comma": "{{ ds Secretword }}",
+    "a macro that fails": "{{ fails() }}",
+}
+
+
+def fails() -> None:
+    """Fail as a user's macro may."""
+    raise LookupError("no such thing")
+
+
+@pytest.mark.parametrize("field", ["body", "recipients"])
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_template_that_cannot_be_rendered_shows_neither_text_nor_number(
+    field: str, broken: str, said: Callable[[], str]
+) -> None:
+    written = f"Secretword to +39 349 123 4567 {BROKEN[broken]}"
+    body, recipients = (written, [ANNA]) if field == "body" else ("Secretword", [written, "+393491234567"])
+    operator = rendered(body, recipients, {"user_defined_macros": {"fails": fails}})
+    with pytest.raises(Exception, match=r".") as caught:
+        personal_value(getattr(operator, field))
+    everything = f"{plain(caught.value)} {getattr(operator, field)} {operator.recipients!r} {said()}"
+    assert "Secretword" not in everything
+    assert "3491234567" not in everything.replace(" ", "")
+
+
+def test_the_error_of_a_macro_keeps_its_class_so_that_a_retry_may_cure_it() -> None:
+    with pytest.raises(LookupError, match="no such thing"):
+        body_of("{{ fails() }}", dag={"user_defined_macros": {"fails": fails}})
+
+
+# --- truth values and numbers that come as texts ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(True, True), ("True", True), (" true ", True), ("FALSE", False), (False, False), (None, None), ("", None)],
+)
+def test_a_truth_value_may_come_as_a_text(value: Any, expected: bool | None) -> None:
+    assert as_flag("flash", value) is expected
+
+
+@pytest.mark.parametrize("value", ["yes", "1", 1, 0, "+39 349 123 4567", []])
+def test_what_is_no_truth_value_is_refused(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^flash: expected True or False") as caught:
+        as_flag("flash", value)
+    assert "349" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("value", "expected"), [(1, 1.0), ("1.5", 1.5), (" 2 ", 2.0), (None, None), ("", None)])
+def test_a_number_may_come_as_a_text(value: Any, expected: float | None) -> None:
+    assert as_number("priority", value) == expected
+
+
+@pytest.mark.parametrize("value", ["much", True, "nan", float("inf"), [], "+39 349 123 4567"])
+def test_what_is_no_number_is_refused(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^priority: expected a number"):
+        as_number("priority", value)
