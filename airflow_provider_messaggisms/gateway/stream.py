@@ -20,7 +20,7 @@ import msgspec
 
 from airflow_provider_messaggisms.gateway.delivery import Tally
 from airflow_provider_messaggisms.gateway.models import Delivery
-from airflow_provider_messaggisms.gateway.wire import Body
+from airflow_provider_messaggisms.gateway.wire import UNREADABLE, Body
 
 #: How much comes in before it is worth cutting a slice off.
 SLICE_BYTES = 128 * 1024
@@ -70,7 +70,7 @@ class TallyBody(Body):
         for guess in reversed(guesses[-_MAX_GUESSES:]):
             try:
                 deliveries = _SLICE.decode(b"[" + self._buffer[: guess.start() + 1] + b"]")
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 continue
             self.taken.add(deliveries)
             del self._buffer[: guess.end()]
