@@ -147,3 +147,10 @@ class DeliveryError(MessaggiSmsError):
     def __init__(self, text: str, *, report: Mapping[str, Any] | None = None) -> None:
         super().__init__(text)
         self.report = dict(report or {})
+
+
+def reworded(error: MessaggiSmsError, text: str) -> MessaggiSmsError:
+    """Make an error of the same class with the same attributes and another text."""
+    other: MessaggiSmsError = BaseException.__new__(type(error), text)
+    other.__dict__.update(error.__dict__)
+    return other

@@ -2,39 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.providers.common.compat.sdk import AirflowSkipException, BaseSensorOperator, PokeReturnValue
 
-from airflow_provider_messaggisms.exceptions import MessaggiSmsError
 from airflow_provider_messaggisms.failing import failing_for_good
-from airflow_provider_messaggisms.gateway.delivery import Fate, Rule, Verdict
 from airflow_provider_messaggisms.gateway.watch import Watch
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
+from airflow_provider_messaggisms.waiting import WaitingOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+#: In reschedule mode each look is a new process and a new round of the scheduler.
+_MIN_RESCHEDULE_SECONDS = 60.0
 
-class MessaggiSmsDeliverySensor(BaseSensorOperator):
+
+class MessaggiSmsDeliverySensor(WaitingOperator, BaseSensorOperator):
     """
     Wait until every recipient of a message has a final delivery report.
 
     It succeeds when all are final and enough are delivered, and fails as soon as enough cannot be delivered any more;
     that failure is final and not retried. A gateway that does not answer, or answers 429 or 5XX, is waited for.
-    ``DELIVERED_TO_OPERATOR`` is not final: the operator has the SMS, the phone does not.
+    ``DELIVERED_TO_OPERATOR`` is not final: the operator has the SMS, the phone does not. Poked, rescheduled or
+    deferred, the sensor comes to the same end in the same time.
 
-    The report is the sensor's XCom: plain JSON with counts per state, the price, and for each failed recipient its
-    index, masked number, state and reason.
+    The report is the sensor's XCom: plain JSON with a summary in words, counts per state, the price, and for each
+    failed recipient its index, masked number, state and reason.
 
     :param message_id: The gateway's id, as ``MessaggiSmsSendOperator`` returns it. Templated.
     :param messaggisms_conn_id: Id of the connection. Default ``messaggisms_default``. Templated.
-    :param min_delivered: Share of the recipients that must be delivered, 0 to 1. Default 1.0.
-    :param accept_delivered_to_operator: Count ``DELIVERED_TO_OPERATOR`` as delivered. Default ``False``.
-    :param poke_interval: Seconds between two looks at the gateway. Default 60 (Airflow's).
-    :param timeout: Seconds after which the sensor gives up. Default 7 days (Airflow's); an SMS can take two.
+    :param poke_interval: Seconds (or a ``timedelta``) between two looks. Default: 5 in the first minute, 15 up to ten
+        minutes, 60 up to an hour, then 300; in reschedule mode never less than 60. A message that is scheduled for a
+        later day is not asked about before that day.
+    :param timeout: Seconds (or a ``timedelta``) after which the sensor gives up with ``AirflowSensorTimeout``. Default
+        7 days (Airflow's); an SMS can take two.
+    :param deferrable: Wait in the triggerer, which holds ten thousand waits as easily as one, and not in a worker.
+        Default: ``[operators] default_deferrable``. The message is looked at once before.
+    :param exponential_backoff: Airflow's own pace; not while deferred.
+
+    The parameters of :class:`~airflow_provider_messaggisms.waiting.WaitingOperator` say when it has succeeded.
+
     :raises DeliveryError: Too many recipients' reports are final and negative; ``.report`` holds the report.
     """
 
@@ -46,64 +57,73 @@ class MessaggiSmsDeliverySensor(BaseSensorOperator):
         *,
         message_id: str,
         messaggisms_conn_id: str = MessaggiSmsHook.default_conn_name,
-        min_delivered: float = 1.0,
-        accept_delivered_to_operator: bool = False,
+        poke_interval: float | timedelta | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(poke_interval=_MIN_RESCHEDULE_SECONDS if poke_interval is None else poke_interval, **kwargs)
         self.message_id = message_id
         self.messaggisms_conn_id = messaggisms_conn_id
-        self.min_delivered = min_delivered
-        self.accept_delivered_to_operator = accept_delivered_to_operator
+        self.slows_down = poke_interval is None
+        self._began: float | None = None
         self._watch: Watch | None = None
         self._hook: MessaggiSmsHook | None = None
-        self._looks = 0
-        self._said: set[str] = set()
+
+    def fixed_interval(self) -> float | None:
+        """Give the seconds between two looks, or ``None`` for a pace that slows down."""
+        return None if self.slows_down else float(self.poke_interval)
+
+    def limit_seconds(self) -> float:
+        """Give the seconds after which the wait fails."""
+        return float(self.timeout)
 
     def execute(self, context: Context) -> Any:
         """Wait; return the report."""
+        self._began, self._watch = time.time(), None
         try:
-            return super().execute(context)
+            report = super().execute(context)
         finally:
             if self._hook is not None:
                 self._hook.close()
+        self.log.info("%s", report["summary"])
+        return report
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once."""
+        """Look once; if that does not settle it, defer where that is wanted."""
+        began = self._began = self._began or time.time()
+        if self._watch is not None and not self.reschedule and time.time() >= began + self.timeout:
+            return PokeReturnValue(is_done=False)  # Airflow raises its time-out after this
         with failing_for_good():
-            if self._watch is None or self._hook is None:
-                self._watch = Watch(self.message_id, Rule(self.min_delivered, self.accept_delivered_to_operator))
-                self._hook = MessaggiSmsHook(self.messaggisms_conn_id)
-            try:
-                verdict = self._hook.follow(self._watch.look(self._look_number(context)))
-            except MessaggiSmsError as error:
-                if error.permanent:
-                    raise
-                self.log.warning("%s; waiting for the next look", error)
-                return PokeReturnValue(is_done=False)
-            return self._judged(verdict)
+            watch = self._watch = self._watch or self._begin(context, began)
+            hook = self._hook = self._hook or self.new_hook()
+            report = hook.follow(watch.look(time.time()))
+        if report is None and self.deferrable:
+            self.defer_watch(context, watch, began)
+        return PokeReturnValue(is_done=report is not None, xcom_value=report)
 
-    def _judged(self, verdict: Verdict | None) -> PokeReturnValue:
-        if verdict is None:
-            return PokeReturnValue(is_done=False)
-        self._say(verdict.sentence())
-        for state in verdict.unknown_states:
-            self._say(f"unknown state {state!r}: waiting on, as if it were intermediate", warn=True)
-        if verdict.fate is Fate.FAILED:
-            raise verdict.error()
-        return PokeReturnValue(is_done=verdict.fate is Fate.DELIVERED, xcom_value=verdict.report)
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """Go on when the trigger has told how the wait ended; return the report."""
+        try:
+            return self.report_of(context, event, self.message_id)
+        except Exception as error:
+            if self.never_fail:  # Airflow 2.11 knows of soft_fail alone here
+                raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
+            raise
 
-    def _say(self, text: str, *, warn: bool = False) -> None:
-        """Log each thing once: a line per change, not per look."""
-        if text not in self._said:
-            self._said.add(text)
-            (self.log.warning if warn else self.log.info)(text)
-
-    def _look_number(self, context: Context) -> int:
-        """Count the looks; in reschedule mode, where each look is a new process, by the time that has passed."""
-        self._looks += 1
+    def _begin(self, context: Context, began: float) -> Watch:
+        looks = 0
         if self.reschedule:
-            first = context["ti"].get_first_reschedule_date(context)
-            passed = (datetime.now(UTC) - first).total_seconds() if first else 0.0
-            return 1 + round(passed / max(float(self.poke_interval), 1.0))
-        return self._looks
+            # Airflow 2.11 does not count them; its looks take turns by the clock.
+            looks = context.get("task_reschedule_count", int(began / max(self.poke_interval, 1.0)))
+        return self.new_watch(self.message_id, since=began, looks=looks)
+
+    def _get_next_poke_interval(self, started_at: Any, run_duration: Callable[[], float], poke_count: int) -> float:
+        """Pace the looks, poked or rescheduled; never beyond the time-out."""
+        if self.exponential_backoff or self._watch is None:
+            return float(super()._get_next_poke_interval(started_at, run_duration, poke_count))
+        now, passed = time.time(), run_duration()
+        if self._watch.since <= now:
+            self._watch.since = now - passed  # when rescheduled, the wait began in another process
+        pause = self._watch.pause(now)
+        if self.reschedule and self.slows_down:
+            pause = max(pause, _MIN_RESCHEDULE_SECONDS)
+        return max(0.0, min(pause, self.timeout - passed))

@@ -11,6 +11,7 @@ and the whole exchange has a deadline too.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import time
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     import requests
 
 _CHUNK_BYTES = 1024 * 1024
+
+#: How long an idle connection is kept: longer than the minute between two looks of a wait, so that it needs no new one.
+_KEEP_ALIVE_SECONDS = 75.0
 
 #: How long a whole exchange may take where the caller sets no bound: below the 300 s of Airflow's heartbeat time-out.
 MAX_EXCHANGE_SECONDS = 240.0
@@ -153,9 +157,7 @@ class AsyncTransport:
     """
     Exchange over one kept ``aiohttp.ClientSession``, within one event loop.
 
-    :param max_sockets: How many connections to the gateway are open at once at most. Default 20.
-
-    The other parameters are those of :class:`SyncTransport`.
+    The parameters are those of :class:`SyncTransport`. ``settings.max_sockets`` bounds the open connections.
     """
 
     def __init__(
@@ -164,13 +166,22 @@ class AsyncTransport:
         *,
         total_seconds: float = MAX_EXCHANGE_SECONDS,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
-        max_sockets: int = 20,
     ) -> None:
         self._settings = settings
         self._total_seconds = total_seconds
         self._max_answer_bytes = max_answer_bytes
-        self._max_sockets = max_sockets
         self._session: aiohttp.ClientSession | None = None
+
+    async def prepare(self) -> None:
+        """Do beside the event loop what would stop it for a third of a second: import aiohttp, build a TLS context."""
+
+        def load() -> None:
+            import aiohttp  # noqa: F401
+
+            tls_context(self._settings)
+            proxy(self._settings)
+
+        await asyncio.to_thread(load)
 
     async def send(self, request: Request, within_seconds: float | None = None, body: Body | None = None) -> Response:
         """
@@ -186,7 +197,7 @@ class AsyncTransport:
             raise NotImplementedError("aiohttp may repeat a PUT by itself; use SyncTransport")
         outside = sys.exception()
         body = body or Body()
-        session = self._session = self._session or _new_client(self._settings, self._total_seconds, self._max_sockets)
+        session = self._session = self._session or _new_client(self._settings, self._total_seconds)
         total_seconds = self._total_seconds if within_seconds is None else min(self._total_seconds, within_seconds)
         try:
             async with session.request(
@@ -295,12 +306,14 @@ def _mask_paths(record: logging.LogRecord) -> bool:
 # --- aiohttp ----------------------------------------------------------------------------------------------------------
 
 
-def _new_client(settings: Settings, total_seconds: float, max_sockets: int) -> aiohttp.ClientSession:
+def _new_client(settings: Settings, total_seconds: float) -> aiohttp.ClientSession:
     import aiohttp
 
     return aiohttp.ClientSession(
         headers=_headers(settings),
-        connector=aiohttp.TCPConnector(limit=max_sockets, ssl=tls_context(settings) or True),
+        connector=aiohttp.TCPConnector(
+            limit=settings.max_sockets, keepalive_timeout=_KEEP_ALIVE_SECONDS, ssl=tls_context(settings) or True
+        ),
         timeout=_client_timeout(settings, total_seconds),
         proxy=proxy(settings),
     )

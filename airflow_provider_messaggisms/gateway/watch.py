@@ -1,55 +1,186 @@
 """
-Watching a message until its delivery is known: which calls one look takes, whoever makes them.
+Watching a message until its delivery is known: one look after the other, whoever makes the calls, whatever the time.
 
-A look is a generator: it yields calls, is sent their results and returns a verdict. The hook drives it for a worker and
-for an event loop alike, so there is one way of looking. A message with few recipients costs one request a look; one
-with many costs its summary, a single small object, and its recipients only when the summary says that there is
-something to see. What the summary counts is not documented, so every tenth look reads the recipients all the same.
+A look is a generator: it yields calls, is sent their results or errors, and returns the delivery report once there is
+one. Workers and event loops drive it alike, so there is one way of looking, one judgement and one patience, whether a
+task pokes, is rescheduled or defers.
+
+A message with few recipients costs one request a look; one with many costs its summary, a single small object, and its
+recipients only when the summary says that there is something to see. What the summary counts is not documented, so
+after ten looks at a summary that stands still the recipients are read all the same. Once their count has agreed with
+the summary, the summary is trusted ten times longer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import logging
+import random
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
+from airflow_provider_messaggisms.exceptions import MessaggiSmsError, reworded
 from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.delivery import (
     SAFEGUARD_LOOKS,
+    Fate,
     Rule,
-    Verdict,
+    Tally,
     is_large,
-    judge,
     worth_reading,
 )
+from airflow_provider_messaggisms.gateway.models import Message, Statistics
+from airflow_provider_messaggisms.gateway.pace import DEFAULT_OUTAGE_TOLERANCE_SECONDS, MIN_FAILURES, Pace
 from airflow_provider_messaggisms.gateway.wire import Call
 
-Look = Generator[Call[Any], Any, Verdict | None]
+Look = Generator[Call[Any], Any, dict[str, Any] | None]
+
+#: How much longer a summary is trusted that has agreed with the recipients.
+TRUST = 10
+
+#: A message is scheduled if it is to go out so many seconds after it was made; both by the gateway's clock.
+_SCHEDULED_SECONDS = 60.0
 
 
+@dataclass
 class Watch:
     """
-    One wait on one message.
+    One wait on one message. Times are seconds since the epoch.
 
     :param message_id: The gateway's id.
+    :param since: When the wait began; later, the beginning of the day for which the message is scheduled.
     :param rule: When the wait has succeeded.
+    :param pace: How far apart the looks are.
+    :param outage_tolerance: For how many seconds the gateway may fail to give a good answer.
+    :param looks: How many looks other processes have made before.
+    :param say: Called with a logging level and a line whenever something has changed.
+    :param chance: Gives numbers in [0, 1).
     """
 
-    def __init__(self, message_id: str, rule: Rule) -> None:
-        self.message_id = message_id
-        self.rule = rule
-        self._large: bool | None = None
+    message_id: str
+    since: float
+    rule: Rule = field(default_factory=Rule)
+    pace: Pace = field(default_factory=Pace)
+    outage_tolerance: float = DEFAULT_OUTAGE_TOLERANCE_SECONDS
+    looks: int = 0
+    say: Callable[[int, str], None] = lambda level, text: None
+    chance: Callable[[], float] = random.random
 
-    def look(self, number: int) -> Look:
+    def __post_init__(self) -> None:
+        self._large: bool | None = None
+        self._summary: Statistics | None = None
+        self._read: Statistics | None = None
+        self._unmoved = self.looks % SAFEGUARD_LOOKS
+        self._trust = 1
+        self._said = ""
+        self._unknown: set[str] = set()
+        self._failures = 0
+        self._failing_since = 0.0
+        self._retry_after: float | None = None
+
+    def look(self, now: float) -> Look:
         """
         Look once.
 
-        :param number: How many looks there were so far, this one included.
-        :returns: The verdict; ``None`` when the summary shows nothing new.
+        :returns: The delivery report once the rule is met, ``None`` as long as it may yet be.
+        :raises DeliveryError: It cannot be met any more.
+        :raises MessaggiSmsError: Any error that is permanent; any other that has lasted too long.
         """
+        try:
+            tally = yield from self._look(now)
+        except MessaggiSmsError as error:
+            self._bear(error, now)
+            return None
+        if self._failures:
+            self.say(logging.INFO, f"message {self.message_id}: the gateway answers again")
+            self._failures, self._said = 0, ""
+        if tally is None:
+            return None
+        verdict = tally.verdict(self.message_id, self.rule)
+        for state in set(verdict.unknown_states) - self._unknown:
+            self._unknown.add(state)
+            self.say(logging.WARNING, f"unknown state {state!r}: waiting on, as if it were intermediate")
+        self._say_change(verdict.sentence())
+        if verdict.fate is Fate.FAILED:
+            raise verdict.error()
+        return verdict.report if verdict.fate is Fate.DELIVERED else None
+
+    def first_pause(self, now: float) -> float:
+        """Say how many seconds to pause before the first look of a process that goes on with this wait."""
+        return self.pace.first_pause(now - self.since, self.chance())
+
+    def pause(self, now: float) -> float:
+        """Say how many seconds to pause before the next look."""
+        return self.pace.pause(now - self.since, self.chance(), failures=self._failures, retry_after=self._retry_after)
+
+    def _look(self, now: float) -> Generator[Call[Any], Any, Tally | None]:
         if self._large is not False:
-            message = yield calls.get_message(self.message_id)
-            self._large = is_large(message)
-            if self._large and number % SAFEGUARD_LOOKS and not worth_reading(message, self.rule):
+            message: Message = yield calls.get_message(self.message_id)
+            if self._is_scheduled(message, now):
                 return None
-        deliveries = yield calls.get_deliveries(self.message_id)
-        return judge(self.message_id, deliveries, self.rule)
+            self._large = is_large(message)
+            if self._large and not self._is_worth_reading(message):
+                return None
+        tally: Tally = yield calls.get_tally(self.message_id)
+        if self._large and self._agrees(tally):
+            self._trust = TRUST
+        return tally
+
+    def _is_scheduled(self, message: Message, now: float) -> bool:
+        """Tell whether there is nothing to see yet, and wait for the day on which there will be."""
+        day, made = message.options.timestamp_send, message.timestamp
+        if day is None or day.timestamp() <= now:
+            return False
+        if day.timestamp() - (made.timestamp() if made else now) <= _SCHEDULED_SECONDS:
+            return False  # it goes out at once; only the gateway's clock is ahead of ours
+        self.since = day.timestamp()
+        self._say_change(
+            f"message {self.message_id} is scheduled for {datetime.fromtimestamp(self.since, UTC).isoformat()}; "
+            "there is nothing to ask before"
+        )
+        return True
+
+    def _is_worth_reading(self, message: Message) -> bool:
+        """
+        Tell whether to read the many recipients.
+
+        A summary that has been followed by reading them is not followed again before it moves.
+        """
+        summary = message.statistics
+        self._unmoved = self._unmoved + 1 if summary == self._summary or self._summary is None else 1
+        self._summary = summary
+        due = self._unmoved >= SAFEGUARD_LOOKS * self._trust
+        if due or (summary != self._read and worth_reading(message, self.rule)):
+            self._unmoved, self._read = 0, summary
+            return True
+        self._say_change(
+            f"message {self.message_id}: {summary.delivered or 0} of {summary.total} delivered, "
+            f"{summary.error or 0} not, as the summary has it"
+        )
+        return False
+
+    def _agrees(self, tally: Tally) -> bool:
+        summary = self._summary
+        return summary is not None and (summary.delivered, summary.error) == (tally.delivered, tally.failures)
+
+    def _bear(self, error: MessaggiSmsError, now: float) -> None:
+        """Bear a failed look, unless it is hopeless or has gone on for too long: then raise."""
+        if error.permanent:
+            raise error
+        if not self._failures:
+            self._failing_since = now
+        self._failures += 1
+        self._retry_after = getattr(error, "retry_after_seconds", None)
+        lasted = now - self._failing_since
+        if self._failures >= MIN_FAILURES and lasted >= self.outage_tolerance:
+            raise reworded(
+                error, f"{error}; {self._failures} looks in a row have failed in {lasted / 60:.0f} min: giving up"
+            ) from error
+        self._say_change(f"{error}; looking again later", logging.WARNING)
+
+    def _say_change(self, text: str, level: int = logging.INFO) -> None:
+        """Say it unless it is what was said last: a line per change, not per look."""
+        if text != self._said:
+            self._said = text
+            self.say(level, text)

@@ -1,0 +1,60 @@
+"""
+How a deferred wait ended: what its trigger tells its task, as plain JSON there and as a value or an error here.
+
+The task raises the very error that it would have raised had it poked itself. Whatever is not understood is an error:
+an event that nobody knows never counts as a delivery.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_messaggisms import exceptions
+from airflow_provider_messaggisms.exceptions import MessaggiSmsError, ProtocolError, reworded
+
+
+class TimeIsUp(Exception):  # noqa: N818 (whoever waits turns it into Airflow's own error)
+    """The deadline of a wait has come."""
+
+
+def delivered(report: dict[str, Any]) -> dict[str, Any]:
+    """Tell that the rule is met."""
+    return {"status": "delivered", "report": report}
+
+
+def failed(error: MessaggiSmsError) -> dict[str, Any]:
+    """Tell that the wait is over because of an error."""
+    return {"status": "failed", "error": type(error).__name__, "text": str(error), "details": dict(error.__dict__)}
+
+
+def time_is_up() -> dict[str, Any]:
+    """Tell that the deadline has come."""
+    return {"status": "time is up"}
+
+
+def report_of(event: Any, message_id: str | None) -> dict[str, Any]:
+    """
+    Read what a trigger told.
+
+    :param message_id: The message that it must be about; ``None`` where the task does not know it any more.
+    :returns: The delivery report.
+    :raises MessaggiSmsError: The error that the trigger met, or that nobody knows such an event.
+    :raises TimeIsUp: The deadline has come.
+    """
+    match event:
+        case {"status": "delivered", "report": {"message_id": str(known), "summary": str()} as report} if known == (
+            message_id or known
+        ):
+            return dict(report)
+        case {"status": "failed", "error": str(name), "text": str(text), "details": dict(details)}:
+            kind = getattr(exceptions, name, None)
+            if isinstance(kind, type) and issubclass(kind, MessaggiSmsError):
+                error = reworded(kind.__new__(kind), text)
+                error.__dict__.update(details)
+                raise error
+        case {"status": "time is up"}:
+            raise TimeIsUp
+    status = event.get("status") if isinstance(event, dict) else type(event).__name__
+    raise ProtocolError(
+        f"the trigger told something that nobody knows (status {str(status)[:40]!r}); that counts as a failure"
+    )
