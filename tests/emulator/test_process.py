@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import signal
 import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -21,9 +22,9 @@ def start() -> Iterator[Start]:
     """Start emulators, and end those that the test has not ended."""
     running: list[subprocess.Popen[str]] = []
 
-    def starter(*options: str) -> subprocess.Popen[str]:
+    def starter(*options: str, command: Sequence[str] = COMMAND) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
-        process = subprocess.Popen([*COMMAND, *options], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        process = subprocess.Popen([*command, *options], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
         running.append(process)
         return process
 
@@ -74,6 +75,28 @@ def test_a_port_that_is_taken_is_said_so(start: Start) -> None:
         _, err = process.communicate(timeout=20)
     assert process.returncode == 1
     assert "cannot listen on 127.0.0.1" in err
+
+
+def test_connections_can_be_cut_without_the_faster_reader_of_http(start: Start) -> None:
+    without = (
+        "import sys; sys.modules['httptools'] = None; from airflow_provider_messaggisms.emulator.__main__ import main"
+    )
+    options = ["--port", "0", "--fault", "drop_after", "--fault", "truncated"]
+    process = start(command=[sys.executable, "-c", f"{without}; main({options})"])
+    address = first_line(process).rpartition("http://")[2]
+    seen: list[str] = []
+    for _ in range(3):
+        connection = http.client.HTTPConnection(address, timeout=10)
+        connection.request("GET", "/messages/", headers={"Authorization": "Bearer emulator-token"})
+        try:
+            seen.append(str(len(connection.getresponse().read()) > 0))
+        except (http.client.HTTPException, ConnectionError) as error:
+            seen.append(type(error).__name__)
+        connection.close()
+    assert seen[0] in ("RemoteDisconnected", "ConnectionResetError")
+    assert seen[1:] == ["IncompleteRead", "True"]
+    process.terminate()
+    assert process.communicate(timeout=20) == ("", "")
 
 
 def test_faults_and_limited_tokens_can_come_with_the_command(start: Start) -> None:

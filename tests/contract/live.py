@@ -1,0 +1,112 @@
+"""
+``python -m tests.contract.live``: settle the open questions at the vendor's sandbox, and print them as a table.
+
+Needs a token of the sandbox and a number of your own to send to; without both it sends nothing anywhere. It says what
+it is going to cost and asks first. The token, the number and texts are not printed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tests.contract import probes, scenarios  # noqa: F401 - importing them fills the suite
+from tests.contract.suite import PROBES, SCENARIOS, ContractBrokenError, Probe, Scenario
+from tests.contract.target import RECIPIENT_VARIABLE, SANDBOX_HOST, TOKEN_VARIABLE, Target, emulator, sandbox
+
+_RECIPIENT = re.compile(r"\+[1-9][0-9]{0,2}-[0-9]{4,14}")
+
+
+def main() -> int:
+    """Compare the contract, the emulator and the sandbox; return the exit code: 1 if the contract is broken."""
+    target = sandbox()
+    if target is None:
+        print(f"Set {TOKEN_VARIABLE} to a token of {SANDBOX_HOST}, and {RECIPIENT_VARIABLE} to your own number.")
+        return 2
+    if not _RECIPIENT.fullmatch(target.recipient):
+        print(f"{RECIPIENT_VARIABLE} is a number in the gateway's form, like +39-3491234567.")
+        return 2
+    if not _agreed():
+        print("Nothing was sent.")
+        return 2
+    if (cost := _safely(lambda: probes.cost_of_a_test(target))) != "no":
+        print(f"Stopped: everything else relies on tests that cost nothing. Do they cost credit here? {cost}")
+        return 1
+    broken = False
+    with run_emulator() as local:
+        for row in table(local, target):
+            print(row, flush=True)
+            broken = broken or "BROKEN" in row
+    return 1 if broken else 0
+
+
+def _agreed() -> bool:
+    """Say what it costs, and ask."""
+    print(f"This talks to {SANDBOX_HOST} only, never to production.\n")
+    for scenario in SCENARIOS:
+        print(f"  {scenario.name:26} {f'{scenario.sms} SMS' if scenario.sms else 'simulated, no SMS'}")
+    print(f"  {f'{len(PROBES)} probes':26} simulated, no SMS (if a test costs credit after all, a probe will tell)")
+    print(f"\nIn all {sum(scenario.sms for scenario in SCENARIOS)} real SMS, to the number in {RECIPIENT_VARIABLE}.")
+    if os.environ.get("MESSAGGISMS_SANDBOX_SPEND") == "yes":
+        return True
+    if not sys.stdin.isatty():
+        print("Nobody is here to be asked: set MESSAGGISMS_SANDBOX_SPEND=yes to agree beforehand.")
+        return False
+    return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def table(local: Target, remote: Target) -> Iterator[str]:
+    """Yield the lines of a Markdown table, each as soon as it is known."""
+    yield "| documented | assumed by the emulator | seen at the sandbox |"
+    yield "|---|---|---|"
+    for scenario in SCENARIOS:
+        yield _row(scenario.sentence, *(_kept(scenario, target) for target in (local, remote)))
+    yield "| **not documented** | | |"
+    for probe in PROBES:
+        yield _row(probe.question, *(_found(probe, target) for target in (local, remote)))
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+def _kept(scenario: Scenario, target: Target) -> str:
+    def check() -> str:
+        scenario.check(target)
+        return "so it is"
+
+    return _safely(check)
+
+
+def _found(probe: Probe, target: Target) -> str:
+    return _safely(lambda: probe.find(target))
+
+
+def _safely(ask: Callable[[], str]) -> str:
+    """Let no question's failure end the others. Of an unforeseen error only the kind is told: texts may be personal."""
+    try:
+        return ask()
+    except ContractBrokenError as broken:
+        return f"BROKEN: {broken}"
+    except Exception as error:  # noqa: BLE001 - a gateway can surprise in any way
+        return f"BROKEN: {type(error).__name__}"
+
+
+@contextmanager
+def run_emulator() -> Iterator[Target]:
+    """Run an emulator beside the sandbox, as anybody would start it."""
+    command = [sys.executable, "-m", "airflow_provider_messaggisms.emulator", "--port", "0", "--clock", "manual"]
+    command += ["--token", "contract", "--stop-with-stdin"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        line = process.stdout.readline() if process.stdout else ""
+        yield emulator(line.rpartition(" ")[2].strip(), "contract")
+        if process.stdin:
+            process.stdin.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""The contract suite against the emulator: scenarios must hold, probes report what they find."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tests.contract import live, probes, scenarios  # noqa: F401 - importing them fills the suite
+from tests.contract.suite import PROBES, SCENARIOS, ContractBrokenError, Probe, Scenario
+from tests.contract.target import SANDBOX_HOST, Target, emulator, sandbox
+
+
+@pytest.fixture
+def gateway(messaggisms_gateway: Any) -> Target:
+    return emulator(messaggisms_gateway.url, messaggisms_gateway.token)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_the_emulator_keeps_the_documented_contract(gateway: Target, scenario: Scenario) -> None:
+    scenario.check(gateway)
+
+
+@pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
+def test_a_probe_reports_what_it_finds(gateway: Target, probe: Probe, record_property: Any) -> None:
+    found = probe.find(gateway)
+    print(f"{probe.question} {found}")
+    record_property("found", found)
+    assert found
+
+
+@pytest.mark.parametrize(
+    ("switch", "value", "name", "found"),
+    [
+        ("empty_put", "accepted", "empty_put", "accepted (200)"),
+        ("empty_put", "refused", "empty_put", "refused: 422, error 302"),
+        ("repeats", "twice", "repeated_numbers", "in one call: sent twice; later: sent again"),
+        ("repeats", "merged", "repeated_numbers", "in one call: merged; later: merged"),
+        ("list_order", "newest", "order_of_the_list", "newest first"),
+        ("list_order", "oldest", "order_of_the_list", "oldest first"),
+        ("put_status", "200", "status_of_put", "200"),
+        ("put_status", "201", "status_of_put", "201"),
+        ("custom_echo", "object", "custom", "comes back as object; an object is refused: 422, error 302"),
+        ("custom_echo", "string", "custom", "comes back as str; an object is refused: 422, error 302"),
+        (
+            "send_times",
+            "accepted",
+            "times_and_past_days",
+            "time: accepted (201); past day: accepted (201)",
+        ),
+    ],
+)
+def test_a_probe_tells_personalities_apart(
+    messaggisms_gateway: Any, gateway: Target, switch: str, value: str, name: str, found: str
+) -> None:
+    messaggisms_gateway.reset(personality={switch: value})
+    (probe,) = (probe for probe in PROBES if probe.name == name)
+    assert probe.find(gateway) == found
+
+
+# --- the suite itself ---------------------------------------------------------------------------------------------
+
+
+def test_every_scenario_can_fail() -> None:
+    """A gateway that answers everything with an empty success breaks every sentence of the contract."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length") or 0))
+            body = json.dumps({"data": [], "success": True, "message": "", "error": None, "credit": "1"}).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - the names that http.server looks for
+
+        def log_message(self, *arguments: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        target = Target(f"http://127.0.0.1:{server.server_port}", "t", "+39-3491234567", lambda _: None)
+        for scenario in SCENARIOS:
+            with pytest.raises(ContractBrokenError):
+                scenario.check(target)
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://ws.messaggisms.com",
+        "http://test.ws.messaggisms.com",
+        "https://test.ws.messaggisms.com:8443",
+        "https://test.ws.messaggisms.com@ws.messaggisms.com",
+        "http://192.0.2.1",
+        "",
+    ],
+)
+def test_the_suite_talks_to_nobody_but_the_sandbox_and_this_machine(url: str) -> None:
+    with pytest.raises(ValueError, match="nobody else"):
+        Target(url, "token", "+39-3491234567")
+
+
+def test_the_sandbox_takes_a_token_and_a_recipient() -> None:
+    assert sandbox({}) is None
+    assert sandbox({"MESSAGGISMS_SANDBOX_TOKEN": "t"}) is None
+    assert sandbox({"MESSAGGISMS_SANDBOX_RECIPIENT": "+39-3491234567"}) is None
+    both = {"MESSAGGISMS_SANDBOX_TOKEN": "secret", "MESSAGGISMS_SANDBOX_RECIPIENT": "+39-3491234567"}
+    target = sandbox(both)
+    assert target is not None
+    assert target.url == f"https://{SANDBOX_HOST}"
+    assert "secret" not in repr(target)
+    assert "349" not in repr(target)
+
+
+def test_the_table_has_a_row_for_each_scenario_and_probe(gateway: Target) -> None:
+    rows = list(live.table(gateway, gateway))
+    assert len(rows) == 3 + len(SCENARIOS) + len(PROBES)
+    assert all(row.count(" | ") == 2 for row in rows[3:] if "not documented" not in row)
+    assert not any("BROKEN" in row for row in rows)
+    assert not any(gateway.recipient in row or gateway.token in row for row in rows)
+
+
+def test_the_table_is_made_with_an_emulator_of_its_own() -> None:
+    with live.run_emulator() as local:
+        assert local.ask("GET", "/messages/").status == 404
+
+
+def test_a_broken_sentence_is_shown_without_anything_personal(gateway: Target) -> None:
+    nobody = Target("http://127.0.0.1:1", "secret", "+39-3491234567", lambda _: None)
+    rows = [row for row in live.table(gateway, nobody) if row.startswith("| ")]
+    assert sum("BROKEN: ConnectionRefusedError" in row for row in rows) >= len(SCENARIOS)
+    assert not any("349" in row or "secret" in row for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({}, "Set MESSAGGISMS_SANDBOX_TOKEN"),
+        ({"MESSAGGISMS_SANDBOX_TOKEN": "t", "MESSAGGISMS_SANDBOX_RECIPIENT": "349"}, "in the gateway's form"),
+        ({"MESSAGGISMS_SANDBOX_TOKEN": "t", "MESSAGGISMS_SANDBOX_RECIPIENT": "+39-3491234567"}, "Nothing was sent"),
+    ],
+    ids=["no token", "no good number", "nobody to ask"],
+)
+def test_nothing_is_sent_without_a_token_a_number_and_consent(environment: dict[str, str], says: str) -> None:
+    command = [sys.executable, "-m", "tests.contract.live"]
+    done = subprocess.run(
+        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert says in done.stdout
