@@ -46,6 +46,7 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": modules("hooks"),
         "operators": modules("operators"),
         "sensors": modules("sensors"),
+        "notifications": [f"{__name__}.notifications.MessaggiSmsNotifier"],
         "triggers": modules("triggers"),
         "connection-types": [
             {

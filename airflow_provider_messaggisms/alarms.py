@@ -19,7 +19,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from urllib.parse import quote, urlsplit
 
-from airflow_provider_messaggisms.events import Event
+from airflow_provider_messaggisms.events import Event, index_of
 from airflow_provider_messaggisms.gateway.text import Piece, fit, measure, to_gsm7
 
 #: How much of the error a link must leave room for, in characters.
@@ -94,8 +94,7 @@ def links_to(event: Event, base_url: str | None, *, airflow_2: bool) -> Iterator
 def _pieces(event: Event) -> list[Piece]:
     what = event.dag_id
     if event.task_id:
-        index = "" if event.map_index is None else f"[{event.map_index}]"
-        what += f".{event.task_id}{index}"
+        what += f".{event.task_id}{index_of(event.map_index)}"
     if event.try_number and event.tries and event.kind in ("failed", "retry"):
         what += f", try {event.try_number}/{event.tries}"
     pieces = [Piece(f"{_HEADLINES[event.kind]}: {what}", _HEADLINE)]

@@ -60,8 +60,8 @@ class Event:
     @property
     def name(self) -> str:
         """The same text for the same event, whichever process asks: dag, run, task, map index, try, event."""
-        parts = (self.dag_id, self.run_id, self.task_id, self.map_index, self.try_number, self.kind, self.occasion)
-        return "/".join("" if part is None else str(part) for part in parts)
+        task = f"/{self.task_id}{index_of(self.map_index)}/try {self.try_number}" if self.task_id else ""
+        return f"{self.dag_id}/{self.run_id}{task}/{self.kind} {self.occasion}".strip()
 
     def for_people(self) -> dict[str, Any]:
         """Give what helps a person to find the event from the message."""
@@ -74,6 +74,11 @@ class Event:
             "try_number": self.try_number,
         }
         return {name: value for name, value in about.items() if value is not None}
+
+
+def index_of(map_index: int | None) -> str:
+    """Write a map index behind a task's name, as in ``load[3]``; nothing for a task that is not mapped."""
+    return "" if map_index is None else f"[{map_index}]"
 
 
 def event_of(context: Mapping[str, Any], callback: Any = None) -> Event:
@@ -106,7 +111,7 @@ def _of_run(context: Mapping[str, Any], callback: Any) -> Event:
     ti = context.get("ti")
     # Airflow 2 gives any task instance of the run, Airflow 3 the one to blame, without its state.
     if ti is not None and reason == "task_failure" and _text_of(ti, "state") in ("", "failed"):
-        why += f": {ti.task_id}{_index(_map_index(ti))}"
+        why += f": {ti.task_id}{index_of(_map_index(ti))}"
     return Event(kind, dag_id, run_id, occasion=_text_of(context.get("dag_run"), "clear_number"), why=why)
 
 
@@ -162,10 +167,6 @@ def _first_line(error: Any) -> str:
     if isinstance(error, BaseException):
         first = f"{type(error).__name__}: {first}" if first else type(error).__name__
     return str(redact(first))
-
-
-def _index(map_index: int | None) -> str:
-    return "" if map_index is None else f"[{map_index}]"
 
 
 def _map_index(ti: Any) -> int | None:

@@ -8,7 +8,11 @@ number masked.
 
 from __future__ import annotations
 
+import ast
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -130,6 +134,25 @@ def read_recipient(
     return Addressee(
         wire, {str(name): _field_text(value, f"{where}.fields[{name!r}]") for name, value in fields.items()}
     )
+
+
+def listed(written: Any) -> list[Any]:
+    """
+    Make a list of recipients out of what a template or an Airflow Variable gives, which is a text.
+
+    :param written: A list as JSON or as Python writes it, numbers with commas, semicolons or line breaks between them,
+        or any form that :func:`read_recipients` takes; lists of these too.
+    """
+    if isinstance(written, str):
+        text = written.strip()
+        if text[:1] in ("[", "{", '"'):
+            for read in (json.loads, ast.literal_eval):
+                with suppress(ValueError, SyntaxError):
+                    return listed(read(text))
+        return [part.strip() for part in re.split("[,;\n]", text) if part.strip()]
+    if isinstance(written, list | tuple | set | frozenset):
+        return [one for part in written for one in listed(part)]
+    return [] if written is None else [written]
 
 
 def _each(written: Any) -> Iterator[Any]:

@@ -1,0 +1,79 @@
+"""
+A lock between the processes of one user on one machine, for those who may do without it.
+
+It is a file under the system's temporary folder, locked with ``flock``: the kernel lets go of it when its process ends,
+however it ends, so a crash leaves nothing locked. The files are empty and there are at most 4,096 of them for all
+names; two names may share one, which costs a wait and nothing else. They are private to their user, so nobody else can
+hold an alarm up, and processes of different users (``run_as_user``) do not see each other's locks. Where there is no
+safe place for such a file, or no locking on it, there is no lock: whoever takes it gets it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import os
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+log = logging.getLogger(__name__)
+
+
+class LocalLock:
+    """
+    One lock, as a context manager that lets go of it at the end.
+
+    :param name: Processes that use the same name exclude each other. It is not written anywhere.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._file_name = hashlib.sha256(name.encode()).hexdigest()[:3]
+        self._file: int | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._file = _opened(self._file_name)
+        except OSError as error:
+            log.warning("No lock between the processes of this machine: %s", error)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            with suppress(OSError):
+                fcntl.flock(self._file, fcntl.LOCK_UN)  # closing is not enough where a fork has the file open too
+            os.close(self._file)
+            self._file = None
+
+    def take(self, *, shared: bool = False) -> bool:
+        """
+        Try to take the lock, without waiting.
+
+        :param shared: Together with others that share it; not while somebody has it alone.
+        :returns: ``False`` if somebody else has it.
+        """
+        if self._file is None:
+            return True
+        try:
+            fcntl.flock(self._file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:  # a file system that knows no locks
+            log.warning("No lock between the processes of this machine: %s", error)
+        return True
+
+
+def _opened(name: str) -> int:
+    folder = Path(tempfile.gettempdir()) / f"messaggisms-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    # Anybody may make a folder of this name where everybody may write.
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise PermissionError(f"{folder} is not private to this user")
+    return os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -1,0 +1,321 @@
+"""
+The notifier: an SMS when a task or a DAG fails, or whenever else Airflow calls back.
+
+.. code-block:: python
+
+    DAG("etl", on_failure_callback=MessaggiSmsNotifier(recipients="+39 349 123 4567"))
+
+It has to arrive, once, and say what happened: ``events`` reads Airflow's contexts, ``alarms`` finds the words,
+``silencing`` keeps it to one SMS. Nobody repeats a callback, so whatever can go wrong on the way is settled in favour
+of sending: a template that cannot be rendered, a placeholder without a field, one bad number among good ones.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import logging
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from airflow.providers.common.compat.sdk import BaseNotifier
+from jinja2 import StrictUndefined
+
+from airflow_provider_messaggisms.alarms import default_text, fitted_text, links_to
+from airflow_provider_messaggisms.budget import Budget, abounded, bounded, in_thread
+from airflow_provider_messaggisms.events import Event, completed, event_of
+from airflow_provider_messaggisms.exceptions import ConfigurationError, DeliveryError, MessaggiSmsError
+from airflow_provider_messaggisms.gateway import calls
+from airflow_provider_messaggisms.gateway.key import checked_key
+from airflow_provider_messaggisms.gateway.models import Message
+from airflow_provider_messaggisms.gateway.phone import mask_numbers
+from airflow_provider_messaggisms.gateway.recipients import Recipients, check_placeholders, listed, read_recipients
+from airflow_provider_messaggisms.gateway.retry import RetryPolicy
+from airflow_provider_messaggisms.gateway.settings import Settings
+from airflow_provider_messaggisms.hooks import MessaggiSmsHook
+from airflow_provider_messaggisms.silencing import Alarm, marks, send_once
+from airflow_provider_messaggisms.templating import Personal, PersonalTemplates, personal_value
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+    from jinja2 import Environment
+
+log = logging.getLogger(__name__)
+
+__all__ = ["MessaggiSmsNotifier", "send_messaggisms_notification"]
+
+#: The fields that PersonalTemplates renders, in this order.
+_PERSONAL = ("recipients", "body")
+
+#: What can be repeated without harm is, for as long as there is time.
+_PATIENCE = RetryPolicy(attempts=10, first_delay_seconds=0.5, max_delay_seconds=8.0)
+
+
+class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
+    """
+    Send an alarm by SMS, as any callback of a task or a DAG, or for a missed deadline.
+
+    :param recipients: A number as people write it, ``{"number": ..., "fields": {...}}``, or a list of these. A template
+        may render to a list, to its JSON, or to numbers with commas between them, so ``"{{ var.value.on_call }}"``
+        takes a rota from an Airflow Variable. A number that cannot be one is left out and logged. Templated.
+    :param body: The text. Default: what failed, in which run, on which try, why, and a link if it fits. That is also
+        what goes out when this template cannot be rendered. Templated.
+    :param sender: 3 to 11 letters and digits, or 3 to 14 digits. Default: the connection's. Templated.
+    :param max_parts: How many SMS parts the text may take, so what it may cost; it is made plain and cut to fit. 1 or
+        more, default 1 (160 characters). ``None`` sends it as it is.
+    :param alarm_key: Alarms with the same key, to the same recipients, are one alarm. Default: dag, run, task, map
+        index, try and event. ``"{{ dag.dag_id }}"`` makes one alarm of all failures of a DAG. Templated.
+    :param once_per: For how long an alarm that went out silences others with its key: a ``timedelta`` or seconds.
+        Default 60 minutes. Zero never silences.
+    :param timeout_seconds: How long all of it may take, look-ups and repeats included. Default 20.
+    :param priority: 1.0 (the gateway's default) or more; a higher one costs more and is sent earlier.
+    :param flash: Show the SMS at once on the screen instead of storing it.
+    :param test: ``True`` simulates: the gateway sends nothing.
+    :param messaggisms_conn_id: Id of the connection. Default ``messaggisms_default``. Templated.
+    :param kwargs: What Airflow's ``BaseNotifier`` takes: the ``context``, which deadlines hand over here.
+    :raises ConfigurationError: An argument is wrong. Raised when the DAG is read, not when the alarm is needed.
+    """
+
+    template_fields: Sequence[str] = ("messaggisms_conn_id", "recipients", "body", "sender", "alarm_key")
+
+    def __init__(
+        self,
+        *,
+        recipients: Any,
+        body: str | None = None,
+        sender: str | None = None,
+        max_parts: int | None = 1,
+        alarm_key: str | None = None,
+        once_per: timedelta | float = timedelta(minutes=60),
+        timeout_seconds: float = 20.0,
+        priority: float | None = None,
+        flash: bool | None = None,
+        test: bool = False,
+        messaggisms_conn_id: str = MessaggiSmsHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.recipients = recipients
+        self.body = body
+        self.sender = sender
+        self.max_parts = max_parts
+        self.alarm_key = alarm_key
+        self.once_per = once_per if isinstance(once_per, timedelta) else timedelta(seconds=once_per)
+        self.timeout_seconds = timeout_seconds
+        self.priority = priority
+        self.flash = flash
+        self.test = test
+        self.messaggisms_conn_id = messaggisms_conn_id
+        self._called: MessaggiSmsNotifier = self
+        self._budget: Budget | None = None
+        self._check()
+
+    def _check(self) -> None:
+        if self.max_parts is not None and (not isinstance(self.max_parts, int) or self.max_parts < 1):
+            raise ConfigurationError(f"max_parts: {str(self.max_parts)[:40]!r} is not a whole number of 1 or more")
+        if self.once_per < timedelta(0):
+            raise ConfigurationError(f"once_per: {self.once_per} is negative; zero never silences")
+        if not 1 <= self.timeout_seconds <= 300:
+            raise ConfigurationError(f"timeout_seconds: {str(self.timeout_seconds)[:40]!r} is not from 1 to 300")
+        if self.sender and "{" not in str(self.sender):
+            calls.check_sender(self.sender)
+
+    # --- the two faces ------------------------------------------------------------------------------------------------
+
+    def __call__(self, *args: Any) -> None:
+        """Render and send, on a copy: Airflow renders in place, and one notifier serves many failures."""
+        super(MessaggiSmsNotifier, self._copy()).__call__(*args)
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        """Render and send, on a copy, without blocking the event loop."""
+        return self._copy()._awaited().__await__()
+
+    def notify(self, context: Context) -> None:
+        """
+        Send the alarm, or stay silent if it has gone out.
+
+        :raises MessaggiSmsError: It could not be sent, or nobody knows whether it was.
+        """
+        budget = self._remaining()
+
+        def send() -> tuple[Alarm, Message, bool]:
+            with self._hook() as hook:
+                alarm = self._alarm(hook.settings, context)
+                return alarm, *hook.follow(send_once(alarm, budget))
+
+        with self._naming_failures(context):
+            self._tell(*bounded(send, budget))
+
+    async def async_notify(self, context: Context) -> None:
+        """Do what :meth:`notify` does."""
+        budget = self._remaining()
+
+        async def send() -> tuple[Alarm, Message, bool]:
+            async with self._hook() as hook:
+                alarm = await in_thread(self._alarm, await hook.asettings(), context)
+                return alarm, *await hook.afollow(send_once(alarm, budget))
+
+        with self._naming_failures(context):
+            self._tell(*await abounded(send(), budget))
+
+    async def _awaited(self) -> None:
+        context: Any = getattr(self, "context", None) or {}
+        with self._naming_failures(context):
+            await abounded(in_thread(self.render_template_fields, context), self._remaining())
+        await self.async_notify(context)
+
+    def _copy(self) -> MessaggiSmsNotifier:
+        mine = copy.copy(self)
+        mine._called = self
+        mine._budget = Budget(self.timeout_seconds)
+        return mine
+
+    def _remaining(self) -> Budget:
+        return self._budget or Budget(self.timeout_seconds)
+
+    def _hook(self) -> MessaggiSmsHook:
+        return MessaggiSmsHook(personal_value(self.messaggisms_conn_id), retry_policy=_PATIENCE)
+
+    # --- templates ----------------------------------------------------------------------------------------------------
+
+    def _update_context(self, context: Context) -> Context:
+        """Leave the context alone, which other callbacks share: the recipients are none of their business."""
+        return context
+
+    def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
+        """Render; what is wrong with a field comes up where the field is needed."""
+        context = completed(context)
+        env = jinja_env or self._env(context)
+        for name in self.template_fields:
+            if name not in _PERSONAL and (template := getattr(self, name)):
+                try:
+                    rendered = self.render_template(template, context, env, set())
+                except Exception as error:  # noqa: BLE001 (a template may raise anything)
+                    rendered = Personal(None, error)
+                setattr(self, name, rendered)
+        self._do_render_template_fields(self, _PERSONAL, context, env, set())
+
+    def _env(self, context: Context) -> Environment:
+        dag = context.get("dag")
+        if hasattr(dag, "get_template_env"):
+            return self.get_template_env(dag=dag)
+        # A deadline has no DAG, and what `airflow dags test` gives a DAG's callback cannot make an environment.
+        env = self.get_template_env()
+        env.undefined = StrictUndefined
+        return env
+
+    # --- the alarm ----------------------------------------------------------------------------------------------------
+
+    def _alarm(self, settings: Settings, context: Context) -> Alarm:
+        event = event_of(context, self._called)
+        recipients = self._read_recipients(settings)
+        name = self._or_default("alarm_key", "the default key") or event.name
+        sender = calls.check_sender(self._or_default("sender", "the connection's") or settings.sender)
+        key, attempt = _key(name, recipients), uuid4().hex[:12]
+        post = calls.send_message(
+            sender=sender,
+            body=self._words(event, context, recipients),
+            recipients=recipients,
+            test=self.test,
+            priority=self.priority,
+            flash=self.flash,
+            custom=marks(key, attempt, {**event.for_people(), "alarm_key": name}),
+        )
+        return Alarm(key, name, sender, self.once_per, attempt, post)
+
+    def _read_recipients(self, settings: Settings) -> Recipients:
+        recipients = read_recipients(
+            listed(personal_value(self.recipients)),
+            default_region=settings.default_region,
+            validate="possible",
+            on_invalid="drop",
+        )
+        for why in recipients.dropped:
+            log.error("This recipient gets no alarm: %s", why)
+        return recipients
+
+    def _or_default(self, name: str, default: str) -> str | None:
+        """Take a field that can be done without."""
+        try:
+            value = personal_value(getattr(self, name))
+            return checked_key(name, value) if value else None
+        except Exception as error:  # noqa: BLE001 (whatever is wrong, the alarm must go out)
+            log.warning("%s; using %s", _described(name, error), default)
+            return None
+
+    def _words(self, event: Event, context: Context, recipients: Recipients) -> str:
+        try:
+            body = str(personal_value(self.body) or "").strip()
+            if body:
+                check_placeholders(body, recipients)
+                fields = [one.fields for one in recipients]
+                return fitted_text(body, str(context.get("exception") or ""), max_parts=self.max_parts, fields=fields)
+            if self.body:
+                log.warning("body: the template renders to nothing; sending a plain text instead")
+        except Exception as error:  # noqa: BLE001 (whatever is wrong, the alarm must go out)
+            log.warning("%s; sending a plain text instead", _described("body", error))
+        return default_text(event, max_parts=self.max_parts, links=_links(event))
+
+    # --- the log ------------------------------------------------------------------------------------------------------
+
+    def _tell(self, alarm: Alarm, message: Message, silent: bool) -> None:
+        """
+        Say what became of the alarm.
+
+        :raises DeliveryError: The gateway calls every number invalid.
+        """
+        if silent:
+            log.info(
+                "Staying silent: message %s told this already (alarm_key %r, once per %s)",
+                message.id, alarm.name, alarm.once_per,
+            )  # fmt: skip
+            return
+        valid, invalid = message.recipients.valid.count, message.recipients.invalid.total
+        log.info(
+            "Alarm sent as message %s to %d recipient(s): %s SMS part(s), price %s EUR (alarm_key %r)",
+            message.id, valid, message.statistics.sms_total, message.price, alarm.name,
+        )  # fmt: skip
+        if message.test:
+            log.warning("TEST: message %s was simulated, nobody gets this alarm (test=True)", message.id)
+        if invalid:
+            text = f"message {message.id}: the gateway calls {invalid} recipient(s) invalid; they get no alarm"
+            if not valid:
+                raise DeliveryError(text)
+            log.error(text)
+
+    @contextmanager
+    def _naming_failures(self, context: Context) -> Iterator[None]:
+        """Say loudly whom an alarm does not reach. What Airflow logs of the error names neither them nor the event."""
+        try:
+            yield
+        except MessaggiSmsError as error:
+            recipients = self.recipients if isinstance(self.recipients, Personal) else Personal(self.recipients)
+            log.error("ALARM NOT SENT: %s, to %s: %s", event_of(context, self._called).name, recipients, error)
+            raise
+
+
+send_messaggisms_notification = MessaggiSmsNotifier
+
+
+def _key(name: str, recipients: Recipients) -> str:
+    """Derive what the message carries. Whoever is called beside somebody else has to get an alarm of his own."""
+    return hashlib.sha256("\n".join(("alarm", name, *sorted(recipients.numbers))).encode()).hexdigest()[:32]
+
+
+def _described(field: str, error: Exception) -> str:
+    """Say in one line what is wrong with a field; our own errors name it."""
+    text = mask_numbers(next(iter(str(error).splitlines()), ""))
+    if isinstance(error, MessaggiSmsError):
+        return text
+    return f"{field}: the template cannot be rendered: {type(error).__name__}: {text}"
+
+
+def _links(event: Event) -> Iterator[str]:
+    from airflow.providers.common.compat.sdk import conf
+    from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+
+    base_url = conf.get("api" if AIRFLOW_V_3_0_PLUS else "webserver", "base_url", fallback=None)
+    return links_to(event, base_url, airflow_2=not AIRFLOW_V_3_0_PLUS)

@@ -1,0 +1,174 @@
+"""
+An alarm goes out once: not twice for one event, not four hundred times because a source is down, and never zero times.
+
+Every alarm carries a key in ``options.custom``. Before it is sent, the gateway is asked for a message with that key
+among those of the last ``once_per``. If there is one, the alarm stays silent. The gateway is the memory: it holds for
+workers, dag-processors and triggerers alike, without a store of our own.
+
+Callbacks that race on one machine wait for each other: the first one has a lock while it looks and sends, the others
+then look together. Across machines two that race within the same second can both find nothing and both send; nobody
+but the gateway could prevent that.
+
+Every doubt but one ends in sending, for a lost alarm is worse than a second one: no lock, no answer, no time left to
+look. The exception is our own send whose answer was lost. Then the gateway is looked at again, and an error is raised
+if it shows nothing: a second SMS would come at once, and the error says loudly that the first may be lost.
+
+How long all this may take is a :class:`Budget`. :func:`send_once` is a generator of calls and pauses, as the search is,
+so that workers and event loops do the same.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from airflow_provider_messaggisms.budget import Budget
+from airflow_provider_messaggisms.exceptions import (
+    GatewayUnavailableError,
+    MessaggiSmsError,
+    OutcomeUnknownError,
+    ProtocolError,
+)
+from airflow_provider_messaggisms.gateway.key import CLOCK_SKEW, search, with_key
+from airflow_provider_messaggisms.gateway.models import Message
+from airflow_provider_messaggisms.gateway.wire import Call, Pause
+from airflow_provider_messaggisms.local_lock import LocalLock
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Steps = Generator[Call[Any] | Pause, Any, T]
+
+#: Most messages to read in one look. In a storm the key is on one of the newest.
+MAX_LOOK_UPS = 50
+
+_LOCK_POLL_SECONDS = 0.05
+_SETTLE_PAUSES_SECONDS = (0.5, 2.0)
+
+# By when, as a share of the whole time, each phase has to be over.
+_LOOKING, _SENDING, _SETTLING = 0.5, 0.8, 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """
+    An alarm that is ready to go.
+
+    :param key: What it carries.
+    :param name: What logs call it.
+    :param sender: Narrows the look at the gateway.
+    :param once_per: How long an alarm with this key silences others. Zero: not at all.
+    :param attempt: Tells this very message from others with its key; it carries that too (see :func:`marks`).
+    :param post: What sends it.
+    """
+
+    key: str
+    name: str
+    sender: str
+    once_per: timedelta
+    attempt: str
+    post: Call[Message]
+
+
+def marks(alarm_key: str, attempt: str, about: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Make what the message of an alarm carries in ``options.custom``.
+
+    :param about: What helps a person to find the event.
+    """
+    return with_key(alarm_key, {**about, "attempt": attempt}, None)
+
+
+def send_once(alarm: Alarm, budget: Budget) -> Steps[tuple[Message, bool]]:
+    """
+    Send an alarm, unless one like it has gone out.
+
+    :returns: The message, and whether somebody else had sent it.
+    :raises OutcomeUnknownError: It may be lost: it was sent, no answer came, and the gateway does not show it.
+    :raises MessaggiSmsError: It is lost: the gateway refused, or could not be reached.
+    """
+    if not alarm.once_per:
+        return (yield from _send(alarm, budget)), False
+    with LocalLock(alarm.key) as lock:
+        if not lock.take():
+            yield from _wait(lambda: lock.take(shared=True), budget)
+            if (found := (yield from _look(alarm, budget, _LOOKING))) is not None:
+                return found, True
+            yield from _wait(lock.take, budget)
+        if (found := (yield from _look(alarm, budget, _LOOKING))) is not None:
+            return found, True
+        return (yield from _send(alarm, budget)), False
+
+
+def _wait(take: Callable[[], bool], budget: Budget) -> Steps[None]:
+    while not take():
+        if budget.left(_LOOKING) < _LOCK_POLL_SECONDS:
+            log.warning("Another process of this machine has been sending such an alarm for too long; not waiting")
+            return
+        yield Pause(_LOCK_POLL_SECONDS)
+
+
+def _look(alarm: Alarm, budget: Budget, share: float) -> Steps[Message | None]:
+    """Look for a message with the alarm's key; a look that fails counts as nothing found."""
+    since = datetime.now(UTC) - alarm.once_per
+    steps = search(alarm.key, sender=alarm.sender, not_before=since, skew=timedelta(0), limit=MAX_LOOK_UPS)
+    try:
+        found = yield from _within(steps, budget, share)
+    except MessaggiSmsError as error:
+        log.warning("Cannot see whether this alarm has gone out already: %s", error)
+        return None
+    # A list without times leaves it to the message itself.
+    return found if found is None or found.timestamp is None or found.timestamp >= since else None
+
+
+def _send(alarm: Alarm, budget: Budget) -> Steps[Message]:
+    began = datetime.now(UTC)
+    try:
+        message: Message = yield replace(alarm.post, within_seconds=budget.left(_SENDING))
+    except (OutcomeUnknownError, GatewayUnavailableError, ProtocolError) as error:
+        log.warning("%s; looking whether the gateway has the alarm", error)
+        return (yield from _settle(alarm, budget, began, error))
+    return message
+
+
+def _settle(alarm: Alarm, budget: Budget, began: datetime, cause: MessaggiSmsError) -> Steps[Message]:
+    """Look whether our own send was accepted."""
+    since_then = replace(alarm, once_per=datetime.now(UTC) - began + CLOCK_SKEW)
+    for pause in _SETTLE_PAUSES_SECONDS:
+        if budget.left(_SETTLING) <= pause:
+            break
+        yield Pause(pause)
+        found = yield from _look(since_then, budget, _SETTLING)
+        if found is not None and _attempt_of(found) == alarm.attempt:
+            return found
+    raise OutcomeUnknownError(
+        f"this alarm may be lost: {cause}. The gateway does not show a message with the key {alarm.key} "
+        "in options.custom, and it was not sent again, for it may be on its way"
+    ) from cause
+
+
+def _attempt_of(message: Message) -> str | None:
+    custom = message.options.custom
+    airflow = custom.get("airflow") if isinstance(custom, dict) else None
+    return airflow.get("attempt") if isinstance(airflow, dict) else None
+
+
+def _within(steps: Steps[T], budget: Budget, share: float) -> Steps[T]:
+    """Give each call of *steps* the time that is left, and no more of it when there is none."""
+    try:
+        step = next(steps)
+        while True:
+            left = budget.left(share)
+            if left <= 0:
+                raise MessaggiSmsError(f"no time left to look: {share * budget.seconds:.0f} s are over")
+            try:
+                answer = yield replace(step, within_seconds=left) if isinstance(step, Call) else step
+            except MessaggiSmsError as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]

@@ -1,0 +1,296 @@
+"""
+An alarm goes out once: every way in which it may have gone out already, and every doubt about it.
+
+The steps are driven by hand, so that pauses take no time and two callbacks can be interleaved at will.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from airflow_provider_messaggisms.budget import Budget
+from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
+from airflow_provider_messaggisms.exceptions import (
+    InsufficientCreditError,
+    MessaggiSmsError,
+    NotSentError,
+    OutcomeUnknownError,
+)
+from airflow_provider_messaggisms.gateway import calls
+from airflow_provider_messaggisms.gateway.models import Message
+from airflow_provider_messaggisms.gateway.recipients import Addressee
+from airflow_provider_messaggisms.gateway.settings import Settings
+from airflow_provider_messaggisms.gateway.wire import Call, Pause
+from airflow_provider_messaggisms.silencing import MAX_LOOK_UPS, Alarm, Steps, marks, send_once
+from airflow_provider_messaggisms.transport import SyncTransport
+
+ADDRESSEE = Addressee("+39-3491234567")
+
+
+class Clock:
+    """A clock that is moved by hand, and by the pauses."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        """Read it."""
+        return self.now
+
+
+class Driver:
+    """Makes calls at the emulator, one by one; a pause moves the clock."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.transport = SyncTransport(Settings(gateway.url, gateway.token))
+        self.clock = Clock()
+        self.limits: list[float | None] = []
+
+    def budget(self, seconds: float = 20.0) -> Budget:
+        """Make a budget on this clock."""
+        return Budget(seconds, self.clock)
+
+    def make(self, step: Call[Any] | Pause) -> Any:
+        """Make one step."""
+        if isinstance(step, Pause):
+            self.clock.now += step.seconds
+            return None
+        self.limits.append(step.within_seconds)
+        return step.parse(self.transport.send(step.request))
+
+    def run(self, steps: Steps[Any], after: Callable[[], None] = lambda: None) -> Any:
+        """Make all steps; call *after* after each."""
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    answer = self.make(step)
+                except MessaggiSmsError as error:
+                    after()
+                    step = steps.throw(error)
+                else:
+                    after()
+                    step = steps.send(answer)
+        except StopIteration as end:
+            return end.value
+
+
+@pytest.fixture
+def driver(messaggisms_gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return Driver(messaggisms_gateway)
+
+
+def alarm(key: str = "storm", *, minutes: float = 60, sender: str = "Airflow") -> Alarm:
+    attempt = uuid4().hex
+    custom = marks(key, attempt, {"dag_id": "etl"})
+    post = calls.send_message(sender=sender, body="Backup failed", recipients=[ADDRESSEE], custom=custom)
+    return Alarm(key, f"the {key}", sender, timedelta(minutes=minutes), attempt, post)
+
+
+def methods(gateway: Gateway) -> list[str]:
+    return [exchange.method for exchange in gateway.requests()]
+
+
+def test_the_first_alarm_looks_and_goes_out(driver: Driver, messaggisms_gateway: Gateway) -> None:
+    message, silent = driver.run(send_once(alarm(), driver.budget()))
+    assert not silent
+    assert methods(messaggisms_gateway) == ["GET", "POST"]
+    assert [sms.message_id for sms in messaggisms_gateway.inbox()] == [message.id]
+
+
+def test_the_second_one_stays_silent_and_names_the_first(driver: Driver, messaggisms_gateway: Gateway) -> None:
+    first, _ = driver.run(send_once(alarm(), driver.budget()))
+    second, silent = driver.run(send_once(alarm(), driver.budget()))
+    assert (second.id, silent) == (first.id, True)
+    assert len(messaggisms_gateway.inbox()) == 1
+
+
+def test_an_alarm_with_another_key_goes_out(driver: Driver, messaggisms_gateway: Gateway) -> None:
+    driver.run(send_once(alarm("one"), driver.budget()))
+    _, silent = driver.run(send_once(alarm("two"), driver.budget()))
+    assert not silent
+    assert len(messaggisms_gateway.inbox()) == 2
+
+
+@pytest.mark.parametrize(("minutes_ago", "silent"), [(14, True), (16, False)])
+def test_it_is_silent_for_as_long_as_it_was_told(
+    driver: Driver, messaggisms_gateway: Gateway, minutes_ago: int, silent: bool
+) -> None:
+    then = datetime.now(UTC) - timedelta(minutes=minutes_ago)
+    messaggisms_gateway.reset(now=then.isoformat())
+    driver.run(send_once(alarm(minutes=15), driver.budget()))
+    assert driver.run(send_once(alarm(minutes=15), driver.budget()))[1] is silent
+
+
+def test_zero_minutes_never_silence_nor_look(driver: Driver, messaggisms_gateway: Gateway) -> None:
+    driver.run(send_once(alarm(minutes=0), driver.budget()))
+    driver.run(send_once(alarm(minutes=0), driver.budget()))
+    assert methods(messaggisms_gateway) == ["POST", "POST"]
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "status_before", "malformed", "expired_token"])
+def test_a_look_that_fails_leads_to_a_send(
+    driver: Driver, messaggisms_gateway: Gateway, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    driver.run(send_once(alarm(), driver.budget()))
+    messaggisms_gateway.fail_next(kind, method="GET")
+    _, silent = driver.run(send_once(alarm(), driver.budget()))
+    assert not silent
+    assert len(messaggisms_gateway.inbox()) == 2
+    assert "Cannot see whether this alarm has gone out already" in caplog.text
+
+
+def test_a_look_ends_when_half_of_the_time_is_over(driver: Driver, messaggisms_gateway: Gateway) -> None:
+    driver.run(send_once(alarm(), driver.budget()))
+
+    def take_eleven_seconds() -> None:
+        driver.clock.now += 11
+
+    _, silent = driver.run(send_once(alarm(), driver.budget()), after=take_eleven_seconds)
+    assert not silent
+    assert len(messaggisms_gateway.inbox()) == 2
+
+
+def test_every_call_is_told_how_long_it_may_take(driver: Driver) -> None:
+    driver.run(send_once(alarm(), driver.budget(20)))
+    assert driver.limits == [10, 16]
+
+
+def test_a_look_reads_so_many_messages_and_no_more(driver: Driver, messaggisms_gateway: Gateway) -> None:
+    driver.run(send_once(alarm("old"), driver.budget()))
+    for number in range(MAX_LOOK_UPS):
+        driver.run(send_once(alarm(f"newer {number}", minutes=0), driver.budget()))
+    before = len(messaggisms_gateway.requests())
+    _, silent = driver.run(send_once(alarm("old"), driver.budget()))
+    assert not silent
+    assert methods(messaggisms_gateway)[before:] == ["GET"] * (MAX_LOOK_UPS + 1) + ["POST"]
+
+
+def test_messages_of_other_senders_are_not_read(driver: Driver, messaggisms_gateway: Gateway) -> None:
+    driver.run(send_once(alarm("other", sender="Marketing"), driver.budget()))
+    before = len(messaggisms_gateway.requests())
+    driver.run(send_once(alarm(), driver.budget()))
+    assert methods(messaggisms_gateway)[before:] == ["GET", "POST"]
+
+
+def test_a_lost_answer_to_an_accepted_alarm_is_settled(driver: Driver, messaggisms_gateway: Gateway) -> None:
+    messaggisms_gateway.fail_next("drop_after", method="POST")
+    message, silent = driver.run(send_once(alarm(), driver.budget()))
+    assert not silent
+    assert [sms.message_id for sms in messaggisms_gateway.inbox()] == [message.id]
+
+
+@pytest.mark.parametrize("kind", ["status_after", "malformed"])
+def test_so_is_an_answer_that_says_nothing(driver: Driver, messaggisms_gateway: Gateway, kind: str) -> None:
+    messaggisms_gateway.fail_next(kind, method="POST")
+    message, _ = driver.run(send_once(alarm(minutes=0), driver.budget()))
+    assert [sms.message_id for sms in messaggisms_gateway.inbox()] == [message.id]
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "status_before"])
+def test_an_alarm_that_may_be_lost_is_not_sent_again_but_says_so(
+    driver: Driver, messaggisms_gateway: Gateway, kind: str
+) -> None:
+    messaggisms_gateway.fail_next(kind, method="POST")
+    with pytest.raises(OutcomeUnknownError, match=r"may be lost.*the key storm"):
+        driver.run(send_once(alarm(), driver.budget()))
+    assert methods(messaggisms_gateway).count("POST") == 1
+
+
+def test_an_older_alarm_is_not_taken_for_the_one_that_was_lost(driver: Driver, messaggisms_gateway: Gateway) -> None:
+    messaggisms_gateway.reset(now=(datetime.now(UTC) - timedelta(minutes=3)).isoformat())
+    driver.run(send_once(alarm(minutes=1), driver.budget()))
+    messaggisms_gateway.fail_next("drop_before", method="POST")
+    with pytest.raises(OutcomeUnknownError):
+        driver.run(send_once(alarm(minutes=1), driver.budget()))
+
+
+def test_an_alarm_that_never_left_is_reported_at_once(driver: Driver) -> None:
+    driver.transport = SyncTransport(Settings("http://127.0.0.1:9", "token"))
+    with pytest.raises(NotSentError):
+        driver.run(send_once(alarm(), driver.budget()))
+
+
+def test_an_alarm_that_is_refused_says_why(driver: Driver, messaggisms_gateway: Gateway) -> None:
+    messaggisms_gateway.fail_next("no_credit", method="POST")
+    with pytest.raises(InsufficientCreditError, match="HTTP 402, code 201"):
+        driver.run(send_once(alarm(), driver.budget()))
+
+
+def test_a_callback_that_races_waits_and_stays_silent(driver: Driver, messaggisms_gateway: Gateway) -> None:
+    first, second = send_once(alarm(), driver.budget()), send_once(alarm(), driver.budget())
+    listing = next(first)
+    assert isinstance(next(second), Pause)
+    post = first.send(driver.make(listing))
+    assert isinstance(second.send(None), Pause)
+    with pytest.raises(StopIteration):
+        first.send(driver.make(post))
+    assert driver.run(second)[1]
+    assert len(messaggisms_gateway.inbox()) == 1
+
+
+def test_those_who_wait_look_together(driver: Driver) -> None:
+    first = send_once(alarm(), driver.budget())
+    listing = next(first)
+    others = [send_once(alarm(), driver.budget()) for _ in range(3)]
+    for other in others:
+        assert isinstance(next(other), Pause)
+    with pytest.raises(StopIteration):
+        first.send(driver.make(first.send(driver.make(listing))))
+    for other in others:
+        assert isinstance(other.send(None), Call)
+
+
+def test_one_of_those_who_wait_sends_when_the_first_fails(driver: Driver, messaggisms_gateway: Gateway) -> None:
+    first = send_once(alarm(), driver.budget())
+    listing = next(first)
+    others = [send_once(alarm(), driver.budget()) for _ in range(3)]
+    for other in others:
+        next(other)
+    messaggisms_gateway.fail_next("no_credit", method="POST")
+    post = first.send(driver.make(listing))
+    with pytest.raises(InsufficientCreditError) as refusal:
+        driver.make(post)
+    with pytest.raises(InsufficientCreditError):
+        first.throw(refusal.value)
+    assert [driver.run(other)[1] for other in others] == [False, True, True]
+    assert len(messaggisms_gateway.inbox()) == 1
+
+
+def test_nobody_waits_longer_than_half_of_the_time(
+    driver: Driver, messaggisms_gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    stuck = send_once(alarm(), driver.budget())
+    next(stuck)
+    _, silent = driver.run(send_once(alarm(), driver.budget()))
+    assert not silent
+    assert driver.clock.now == pytest.approx(10, abs=0.2)
+    assert "not waiting" in caplog.text
+    assert len(messaggisms_gateway.inbox()) == 1
+
+
+def test_a_callback_that_is_given_up_lets_the_next_one_through(driver: Driver) -> None:
+    given_up = send_once(alarm(), driver.budget())
+    next(given_up)
+    given_up.close()
+    assert isinstance(next(send_once(alarm(), driver.budget())), Call)
+
+
+def test_the_key_is_on_the_wire(driver: Driver, messaggisms_gateway: Gateway) -> None:
+    driver.run(send_once(alarm(), driver.budget()))
+    (sms,) = messaggisms_gateway.inbox()
+    assert json.loads(sms.custom or "")["airflow"]["key"] == "storm"
+
+
+def test_the_result_is_a_message(driver: Driver) -> None:
+    message, _ = driver.run(send_once(alarm(), driver.budget()))
+    assert isinstance(message, Message)
