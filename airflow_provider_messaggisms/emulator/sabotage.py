@@ -75,7 +75,7 @@ async def _answer_badly(fault: Fault, answer: _Answer, scope: Scope, receive: Re
         case "truncated":
             await send(answer.start | {"headers": _with_length(answer, len(body))})
             await send({"type": "http.response.body", "body": half, "more_body": True})
-            await _cut(scope, receive, after_sending=True)
+            await _cut(scope, receive)
         case "malformed":
             await send(answer.start | {"headers": _with_length(answer, len(half))})
             await send({"type": "http.response.body", "body": half})
@@ -101,12 +101,9 @@ def _with_length(answer: _Answer, length: int) -> list[tuple[bytes, bytes]]:
     return [*kept, (b"content-length", str(length).encode())]
 
 
-async def _cut(scope: Scope, receive: Receive, *, after_sending: bool = False) -> None:
+async def _cut(scope: Scope, receive: Receive) -> None:
     """Close the connection in the client's face, and wait until uvicorn has noticed."""
     transport: asyncio.Transport = scope["state"][_TRANSPORT]
-    if after_sending:
-        transport.close()
-    else:
-        transport.abort()
+    transport.close()
     while (await receive())["type"] != "http.disconnect":
         pass

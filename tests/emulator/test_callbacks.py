@@ -39,7 +39,8 @@ def receiver() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"])).decode()
             inbound.put((self.headers["content-type"], body))
-            self.send_response(204)
+            self.send_response(307 if self.path == "/elsewhere" else 204)
+            self.send_header("location", "/hook")
             self.end_headers()
 
         def log_message(self, *arguments: Any) -> None:
@@ -107,6 +108,13 @@ def test_a_receiver_that_is_not_there_harms_nobody(call: Call, messaggisms_gatew
     messaggisms_gateway.advance(1)
     assert results(call, 1) == ["ClientConnectorError"]
     assert call("GET", f"/messages/{message_id}").json["data"][0]["state"] == 1
+
+
+def test_a_redirect_is_not_followed(call: Call, messaggisms_gateway: Gateway, receiver: Receiver) -> None:
+    send(call, receiver.url.replace("/hook", "/elsewhere"))
+    messaggisms_gateway.advance(10)
+    assert results(call, 3) == ["307"] * 3
+    assert receiver.received.qsize() == 3
 
 
 def test_nobody_outside_this_machine_is_called(call: Call, messaggisms_gateway: Gateway) -> None:

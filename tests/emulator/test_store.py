@@ -223,6 +223,11 @@ def test_each_call_has_its_own_codes_for_an_id_that_is_not_there(store: Store) -
     refused(404, 203, Store(store.clock).messages)
 
 
+def test_a_number_that_is_there_twice_is_shown_once_where_one_is_asked_for(store: Store) -> None:
+    message = send(store, BRUNO, ANNA, ANNA)
+    assert store.recipient(message.id, ANNA)[1].index == 1
+
+
 # --- personalities ------------------------------------------------------------------------------------------------
 
 
