@@ -126,6 +126,7 @@ class Once:
         record = self._store.get(RECORD) if self._store is not None else None
         self._record: dict[str, Any] = record if isinstance(record, dict) and record.get("key") == key else {}
         self._sender = self._record.get("sender", sender)
+        self._sent: Message | None = None
 
     def settle(self) -> Message | None:
         """
@@ -133,12 +134,19 @@ class Once:
 
         :raises MessaggiSmsError: The search failed: nothing may be sent on the strength of it.
         """
-        if self.origin.try_number <= 1 and not self._record:
-            return None
+        if self._sent is not None or (self.origin.try_number <= 1 and not self._record):
+            return self._sent
         message = self._recorded() or self._found()
         if message is None and self._may_still_be_on_its_way():
             message = self._look_again()
+        if message is not None and not message.transaction:
+            self._sent = message
         return message
+
+    def is_sent(self) -> bool:
+        """Tell whether an earlier try has sent; a message whose transaction is open has not gone out."""
+        self.settle()
+        return self._sent is not None
 
     def send(self, post: Callable[[], Message]) -> Message:
         """

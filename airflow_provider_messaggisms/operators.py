@@ -22,7 +22,7 @@ from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.once import Once
 from airflow_provider_messaggisms.recipient_files import RecipientFile
 from airflow_provider_messaggisms.sending import SendingOperator
-from airflow_provider_messaggisms.templating import as_number, personal_value
+from airflow_provider_messaggisms.templating import as_number, one_of, personal_value
 from airflow_provider_messaggisms.transactions import Guards, Transaction
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class MessaggiSmsSendOperator(SendingOperator):
     :raises GatewayError: The gateway refused.
     """
 
-    def _prepare(self, hook: MessaggiSmsHook, context: Context) -> Callable[[], str]:
+    def _prepare(self, hook: MessaggiSmsHook, context: Context) -> tuple[Once, Callable[[], str]]:
         recipients = self._read_listed(hook)
         self._name_dropped(recipients.dropped)
         once = self._once(hook, context, recipients.numbers)
@@ -68,7 +68,7 @@ class MessaggiSmsSendOperator(SendingOperator):
             self._account(context, message, dropped=len(recipients.dropped), repeated=recipients.repeated)
             return message.id
 
-        return send
+        return once, send
 
 
 class MessaggiSmsSendTransactionOperator(SendingOperator):
@@ -114,7 +114,7 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
         """Tell that with a file, the names of the fields are not known while the body is rendered."""
         return self.recipients_path is not None
 
-    def _prepare(self, hook: MessaggiSmsHook, context: Context) -> Callable[[], str]:
+    def _prepare(self, hook: MessaggiSmsHook, context: Context) -> tuple[Once, Callable[[], str]]:
         if isinstance(self.chunk_size, bool) or not isinstance(self.chunk_size, int) or self.chunk_size < 1:
             raise ConfigurationError(f"chunk_size: {str(self.chunk_size)[:40]!r} is not a whole number of 1 or more")
         guards = Guards(self.on_invalid, as_number("max_price_eur", self.max_price_eur))
@@ -133,7 +133,7 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
             self._account(context, message, **left_out)
             return message.id
 
-        return send
+        return once, send
 
     def _send_in_chunks(
         self,
@@ -148,7 +148,7 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
         try:
             message, adopted = transaction.send(recipients, options)
         except Exception as error:
-            if getattr(error, "permanent", False) or _is_last_try(context):
+            if getattr(error, "permanent", False) or transaction.stopped or _is_last_try(context):
                 transaction.delete(once.hook)
             raise
         return self._adopted(message, once) if adopted else message
@@ -165,6 +165,7 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
             default_region=hook.settings.default_region,
             validate=self.validate,
             on_invalid=self.on_invalid,
+            names_of_airflow=self.names_of_airflow,
         )
 
     def on_kill(self) -> None:
@@ -212,6 +213,7 @@ class MessaggiSmsCancelOperator(BaseOperator):
     def execute(self, context: Context) -> str:
         """Cancel; return the message's id."""
         with failing_for_good(), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
+            one_of("if_too_late", self.if_too_late, ("fail", "skip"))
             try:
                 hook.delete_message(self.message_id)
             except MessageLockedError as error:

@@ -9,7 +9,7 @@ numbers, to send to each once. A bad row is named by its line.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from typing import Any, TextIO
 
@@ -25,6 +25,7 @@ from airflow_provider_messaggisms.gateway.recipients import (
     read_recipient,
 )
 from airflow_provider_messaggisms.gateway.text import placeholders
+from airflow_provider_messaggisms.templating import check_no_clash
 
 _JSON_SUFFIXES = (".jsonl", ".ndjson")
 _DELIMITERS = ",;\t"
@@ -40,6 +41,7 @@ class RecipientFile:
     :param default_region: Country of numbers without an international prefix.
     :param validate: ``full`` asks whether a number can be a mobile or fixed line; ``possible`` only its length.
     :param on_invalid: ``fail`` raises at the first row that cannot be sent to; ``drop`` leaves it out and says so.
+    :param names_of_airflow: What the body took from Airflow; no field may have such a name.
     :raises ConfigurationError: The file is missing or broken, a row cannot be sent to, or nobody is left.
     """
 
@@ -51,6 +53,7 @@ class RecipientFile:
         default_region: str | None = None,
         validate: Validate = "possible",
         on_invalid: OnInvalid = "fail",
+        names_of_airflow: Set[str] = frozenset(),
     ) -> None:
         self.path = path
         self.numbers: set[str] = set()
@@ -61,6 +64,8 @@ class RecipientFile:
         self._default_region = default_region
         self._validate = validate
         for where, row in read_rows(path):
+            if names_of_airflow:
+                check_no_clash(names_of_airflow, row["fields"])
             try:
                 addressee = self._read(where, row)
             except ConfigurationError as error:
@@ -110,8 +115,8 @@ def _opened(path: Any) -> Iterator[TextIO]:
             yield file
     except FileNotFoundError:
         raise ConfigurationError(f"recipients_path: there is no file {path}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"recipients_path: {path} is not UTF-8 text (byte {error.start})") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"recipients_path: {path} is not UTF-8 text; save it as such") from None
 
 
 def read_rows(path: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -141,11 +146,12 @@ def _csv_rows(file: TextIO) -> Iterator[tuple[str, Mapping[str, Any]]]:
     number = columns.index("number")
     fields = [(index, column) for index, column in enumerate(columns) if index != number and column]
     rows = csv.reader(file, delimiter=delimiter, strict=True)
+    begins = 2
     try:
         for row in rows:
+            line, begins = f"line {begins}", rows.line_num + 2  # a cell may hold several lines
             if not row:
                 continue
-            line = f"line {rows.line_num + 1}"
             if len(row) != len(columns):
                 raise ConfigurationError(f"recipients_path, {line}: {len(row)} values for {len(columns)} columns")
             # An empty cell is a missing field, so that a placeholder for it is noticed.
@@ -161,7 +167,7 @@ def _json_rows(file: TextIO) -> Iterator[tuple[str, Mapping[str, Any]]]:
         line = f"line {line_number}"
         try:
             row = msgspec.json.decode(text)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise ConfigurationError(f"recipients_path, {line}: broken JSON ({error})") from None
         if not isinstance(row, dict):
             raise ConfigurationError(f"recipients_path, {line}: expected an object with 'number', got another kind")

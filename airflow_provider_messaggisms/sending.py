@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError, DeliveryError
 from airflow_provider_messaggisms.failing import failing_for_good
+from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.calls import check_sender
 from airflow_provider_messaggisms.gateway.key import checked_key, with_key
 from airflow_provider_messaggisms.gateway.models import Message
@@ -24,15 +25,18 @@ from airflow_provider_messaggisms.gateway.recipients import (
     read_recipients,
 )
 from airflow_provider_messaggisms.gateway.schedule import instant_of, send_day
+from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.once import Once, Origin, key_for
-from airflow_provider_messaggisms.templating import PersonalTemplates, as_flag, as_number, personal_value
+from airflow_provider_messaggisms.templating import PersonalTemplates, as_flag, as_number, one_of, personal_value
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 #: How many left-out recipients the log names; the rest is counted.
 _MAX_NAMED = 20
+
+_ANYBODY = (Addressee("+39-3490000000"),)
 
 
 class SendingOperator(PersonalTemplates, BaseOperator):
@@ -128,33 +132,44 @@ class SendingOperator(PersonalTemplates, BaseOperator):
         return self._execute(context)
 
     def execute_at(self, context: Context, event: Any = None) -> str:
-        """Go on when the moment ``send_at`` has come."""
-        return self._execute(context)
+        """
+        Go on when the moment ``send_at`` has come.
 
-    def _execute(self, context: Context) -> str:
+        :param event: That moment. The template of ``send_at`` is rendered anew by now and may name a later one.
+        """
+        return self._execute(context, waited_until=event if isinstance(event, datetime) else None)
+
+    def _execute(self, context: Context, waited_until: datetime | None = None) -> str:
         with failing_for_good(), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
-            send = self._prepare(hook, context)
-            self._wait_until_due()
+            self._check_arguments()
+            once, send = self._prepare(hook, context)
+            self._wait_until_due(once, waited_until)
             return send()
 
-    def _prepare(self, hook: MessaggiSmsHook, context: Context) -> Callable[[], str]:
+    def _prepare(self, hook: MessaggiSmsHook, context: Context) -> tuple[Once, Callable[[], str]]:
         """Check everything that can be checked without spending money; return what sends and gives the message's id."""
         raise NotImplementedError
 
-    def _wait_until_due(self) -> None:
+    def _check_arguments(self) -> None:
+        one_of("on_invalid", self.on_invalid, get_args(OnInvalid))
+        one_of("validate", self.validate, get_args(Validate))
+        if not isinstance(self.send_at_grace, timedelta):
+            raise ConfigurationError(f"send_at_grace: expected a timedelta, got {type(self.send_at_grace).__name__}")
+
+    def _wait_until_due(self, once: Once, waited_until: datetime | None) -> None:
         """Defer until ``send_at``, without holding a worker slot. A moment that is long past is refused."""
         if self.send_at in (None, ""):
             return
         if self.timestamp_send not in (None, ""):
             raise ConfigurationError("send_at: timestamp_send is given too; one of them says when")
-        moment = instant_of("send_at", self.send_at)
+        moment = waited_until or instant_of("send_at", self.send_at)
         late = datetime.now(UTC) - moment
         if late < timedelta(0):
             from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
 
             self.log.info("Waiting until %s", moment.isoformat())
             self.defer(trigger=TimeDeltaTrigger(-late), method_name="execute_at")
-        if late > self.send_at_grace:
+        if late > self.send_at_grace and not once.is_sent():
             raise ConfigurationError(
                 f"send_at: {moment.isoformat()} is {late} ago, more than send_at_grace ({self.send_at_grace}) allows; "
                 "nothing was sent"
@@ -190,23 +205,33 @@ class SendingOperator(PersonalTemplates, BaseOperator):
         """Check all options and give them in the form that the hook takes."""
         settings = hook.settings
         body = personal_value(self.body)
-        return {
+        options: dict[str, Any] = {
             "sender": check_sender(self.sender or settings.sender),
             "body": str(body) if isinstance(body, int | float) else body,  # a native template makes a number of "42"
             "test": as_flag("test", self.test) or False,
             "priority": as_number("priority", self.priority),
             "flash": as_flag("flash", self.flash),
             "realtime": as_flag("realtime", self.realtime),
-            "timestamp_send": send_day(
-                self.timestamp_send,
-                timezone=settings.timezone,
-                now=datetime.now(UTC),
-                time_format=settings.timestamp_send_format,
-            ),
+            "timestamp_send": self._day(settings, once),
             "custom": with_key(once.key, once.origin.for_people(), self.custom),
             "callback_url": self.callback_url or None,
             "callback_field": self.callback_field or None,
         }
+        calls.send_message(recipients=_ANYBODY, **options)  # asks nobody: making a call checks what it says
+        return options
+
+    def _day(self, settings: Settings, once: Once) -> str | None:
+        try:
+            return send_day(
+                self.timestamp_send,
+                timezone=settings.timezone,
+                now=datetime.now(UTC),
+                time_format=settings.timestamp_send_format,
+            )
+        except ConfigurationError:
+            if once.is_sent():  # in time, by an earlier try
+                return None
+            raise
 
     def _name_dropped(self, dropped: Sequence[str]) -> None:
         for why in dropped[:_MAX_NAMED]:

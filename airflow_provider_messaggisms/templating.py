@@ -103,6 +103,17 @@ def as_number(name: str, value: Any) -> float | None:
     return number
 
 
+def one_of(name: str, value: Any, choices: Collection[str]) -> None:
+    """
+    Check a word.
+
+    :raises ConfigurationError: It is none of the choices.
+    """
+    if value not in choices:
+        expected = " or ".join(map(repr, choices))
+        raise ConfigurationError(f"{name}: expected {expected}, got {mask_numbers(str(value)[:40])!r}")
+
+
 def _masked(value: Any) -> Any:
     if isinstance(value, str):
         return mask_numbers(value)

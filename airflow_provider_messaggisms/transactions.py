@@ -59,7 +59,7 @@ class Guards:
         :param total: How many it will have in the end; the price is projected to them.
         """
         valid, invalid = message.recipients.valid.count, message.recipients.invalid.total
-        if invalid and self.on_invalid == "fail":
+        if invalid and self.on_invalid != "drop":
             raise DeliveryError(
                 f"message {message.id}: the gateway calls {invalid} of {added} numbers invalid; nothing was sent. "
                 "on_invalid='drop' sends to the others"
@@ -69,13 +69,16 @@ class Guards:
                 f"message {message.id}: the gateway counts {valid} valid and {invalid} invalid recipients "
                 f"where it was given {added}; nothing was sent"
             )
-        if self.max_price_eur is not None and message.price is not None and valid:
-            expected = message.price / added * total
-            if expected > self.max_price_eur:
-                raise ConfigurationError(
-                    f"max_price_eur: the gateway quotes {message.price:.2f} EUR for {added} recipients, so "
-                    f"{expected:.2f} EUR for all {total}; the limit is {self.max_price_eur:.2f}. Nothing was sent"
-                )
+        if self.max_price_eur is None or not valid:
+            return
+        if message.price is None:
+            raise ProtocolError(f"message {message.id}: the gateway quotes no price, so max_price_eur cannot be kept")
+        expected = message.price + message.price / valid * (total - added)
+        if expected > self.max_price_eur:
+            raise ConfigurationError(
+                f"max_price_eur: the gateway quotes {message.price:.2f} EUR for {valid} recipients, so "
+                f"{expected:.2f} EUR for all {total}; the limit is {self.max_price_eur:.2f}. Nothing was sent"
+            )
 
 
 class Transaction:
@@ -119,8 +122,10 @@ class Transaction:
         if message is not None:
             self.open_id = message.id
             there = self._already_there(message)
+            self._check(message)
             log.info("Message %s is open and has %d recipient(s); adding the missing ones", message.id, len(there))
         chunks = self._chunks(one for one in addressees if one.number not in there)
+        self._heed_stop("before it was begun")
         if message is None:
             first, _ = next(chunks)
             message = self.once.send(lambda: self.hook.send_message(recipients=first, transaction=True, **options))
@@ -131,6 +136,8 @@ class Transaction:
         closed = None
         for chunk, is_last in chunks:
             closed = self._add(message.id, chunk, close=is_last)
+            if self.open_id is None:  # closed already
+                break
         if closed is None:
             closed = self._add(message.id, (), close=True)
         self.open_id = None
@@ -169,15 +176,15 @@ class Transaction:
     def _add(self, message_id: str, chunk: Iterable[Addressee], *, close: bool) -> Message:
         """Add a chunk, and close the transaction with it if it is the last."""
         added = list(chunk)
-        if self.stopped:
-            raise MessaggiSmsError(f"message {message_id}: the task was told to stop before it was complete")
+        self._heed_stop(f"before message {message_id} was complete")
         self.once.announce()
         try:
             message = self.hook.update_message(message_id, recipients=added, transaction=not close)
         except MessageLockedError as error:
             if error.code != _CLOSED:
                 raise
-            log.info("Message %s is closed already: an earlier close worked", message_id)
+            log.info("Message %s is closed already", message_id)
+            self.open_id = None
             return self.hook.get_message(message_id)
         except InvalidRequestError as error:
             if added:
@@ -209,6 +216,10 @@ class Transaction:
             f"{cause}. Message {message_id} (key {self.once.key}) does not show what the lost call carried yet; "
             "the next try reads back which recipients are there and adds the missing ones"
         ) from cause
+
+    def _heed_stop(self, when: str) -> None:
+        if self.stopped:
+            raise MessaggiSmsError(f"the task was told to stop {when}; nothing was sent")
 
     def _check(self, message: Message) -> None:
         """Ask the guards; what they refuse is deleted while it can be."""
