@@ -29,9 +29,10 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
+
+import msgspec
 
 from airflow_provider_messaggisms.exceptions import (
     GatewayUnavailableError,
@@ -53,8 +54,7 @@ UNKNOWN = (OutcomeUnknownError, GatewayUnavailableError, ProtocolError)
 RECORD = "messaggisms_send"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """
     Which task instance sends.
 

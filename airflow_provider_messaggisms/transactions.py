@@ -15,9 +15,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
+
+import msgspec
 
 from airflow_provider_messaggisms.exceptions import (
     ConfigurationError,
@@ -39,8 +40,7 @@ log = logging.getLogger(__name__)
 _CLOSED = 212
 
 
-@dataclass(frozen=True, slots=True)
-class Guards:
+class Guards(msgspec.Struct, frozen=True):
     """
     What must hold while the transaction can still be deleted.
 

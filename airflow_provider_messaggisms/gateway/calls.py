@@ -19,16 +19,15 @@ from airflow_provider_messaggisms.gateway.models import Delivery, Message, Messa
 from airflow_provider_messaggisms.gateway.phone import mask_numbers
 from airflow_provider_messaggisms.gateway.recipients import Addressee
 from airflow_provider_messaggisms.gateway.stream import TallyBody
-from airflow_provider_messaggisms.gateway.wire import Call, Envelope, Request, Response, read
+from airflow_provider_messaggisms.gateway.value import Reader
+from airflow_provider_messaggisms.gateway.wire import ANYTHING, Call, Envelope, Request, Response, read
 
 T = TypeVar("T")
 
-# Numbers are decoded leniently (strict=False), for the gateway sends some of them as strings.
-_MESSAGE = msgspec.json.Decoder(Envelope[list[Message] | Message], strict=False)
-_SUMMARIES = msgspec.json.Decoder(Envelope[list[MessageSummary]], strict=False)
-_RECIPIENTS = msgspec.json.Decoder(Envelope[list[Recipient] | Recipient], strict=False)
-_DELIVERIES = msgspec.json.Decoder(Envelope[list[Delivery] | Delivery], strict=False)
-_ANYTHING = msgspec.json.Decoder(Envelope[Any], strict=False)
+_MESSAGE = Reader(Envelope[list[Message] | Message])
+_SUMMARIES = Reader(Envelope[list[MessageSummary]])
+_RECIPIENTS = Reader(Envelope[list[Recipient] | Recipient])
+_DELIVERIES = Reader(Envelope[list[Delivery] | Delivery])
 
 #: The code with which the gateway says that an account has no messages yet.
 _NO_MESSAGES = 203
@@ -141,7 +140,7 @@ def delete_message(message_id: str) -> Call[None]:
     request = Request("DELETE", f"/messages/{_quoted_id(message_id)}", "/messages/{id}")
 
     def parse(response: Response) -> None:
-        read(request, response, _ANYTHING)
+        read(request, response, ANYTHING)
 
     return Call(request, parse, repeatable=True)
 

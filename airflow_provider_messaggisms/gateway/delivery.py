@@ -11,15 +11,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from math import ceil
 from typing import Any, Self
 
+import msgspec
+
 from airflow_provider_messaggisms.exceptions import ConfigurationError, DeliveryError
 from airflow_provider_messaggisms.gateway.models import Delivery, Message
 from airflow_provider_messaggisms.gateway.phone import mask, mask_numbers
+from airflow_provider_messaggisms.gateway.value import Value
 
 #: Up to this many recipients they are read at every look; above, the message's summary is read first.
 SUMMARY_ABOVE = 50
@@ -39,8 +41,7 @@ class Fate(Enum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """
     When a wait has succeeded.
 
@@ -63,8 +64,7 @@ class Rule:
         return total - ceil(round(self.min_delivered * total, 9))
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Value, frozen=True):
     """
     The judgement over all recipients.
 
@@ -73,8 +73,9 @@ class Verdict:
     :param unknown_states: States that the contract does not know; they are waited on.
     """
 
+    _shown = ("fate", "unknown_states")
     fate: Fate
-    report: dict[str, Any] = field(repr=False)
+    report: dict[str, Any]
     unknown_states: tuple[str, ...] = ()
 
     def error(self) -> DeliveryError:

@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from math import isfinite
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 
 from airflow_provider_messaggisms.gateway.phone import mask
+from airflow_provider_messaggisms.gateway.value import Value
 
 T = TypeVar("T")
 
@@ -91,18 +92,6 @@ def _settle(value: msgspec.Struct, **kinds: Callable[..., Any]) -> None:
                 msgspec.structs.force_setattr(value, name, kind())
         else:
             msgspec.structs.force_setattr(value, name, kind(found))
-
-
-class Value(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of an answer. Its ``repr`` shows the attributes named in ``_shown`` and nothing else."""
-
-    _shown: ClassVar[tuple[str, ...]] = ()
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return [(name, getattr(self, name)) for name in self._shown]
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
 
 class Valid(Value, frozen=True, kw_only=True):

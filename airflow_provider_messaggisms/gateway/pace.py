@@ -19,8 +19,9 @@ be it a refusal or an answer of nonsense, ever makes them shorter.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 
@@ -44,8 +45,7 @@ MIN_FAILURES = 3
 DEFAULT_OUTAGE_TOLERANCE_SECONDS = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(msgspec.Struct, frozen=True):
     """
     The pace of one wait.
 

@@ -13,19 +13,20 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import msgspec
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.phone import mask, mask_numbers, to_wire
 from airflow_provider_messaggisms.gateway.text import placeholders
+from airflow_provider_messaggisms.gateway.value import Value
 
 Validate = Literal["full", "possible"]
 OnInvalid = Literal["fail", "drop"]
 
 
-@dataclass(frozen=True, slots=True)
-class Addressee:
+class Addressee(Value, frozen=True):
     """
     One recipient, ready for the wire.
 
@@ -34,7 +35,7 @@ class Addressee:
     """
 
     number: str
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Addressee({mask(self.number)!r})"
@@ -44,8 +45,7 @@ class Addressee:
         return {"number": self.number, "fields": dict(self.fields)} if self.fields else self.number
 
 
-@dataclass(frozen=True, slots=True)
-class Recipients:
+class Recipients(Value, frozen=True):
     """
     What became of the recipients that somebody wrote.
 
@@ -54,6 +54,7 @@ class Recipients:
     :param repeated: How many recipients were left out because their number stood there already.
     """
 
+    _shown = ("dropped", "repeated")
     addressees: tuple[Addressee, ...]
     dropped: tuple[str, ...] = ()
     repeated: int = 0

@@ -18,8 +18,9 @@ A 429 is a refusal, so nothing was done. A 5XX may come from a proxy after the g
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from airflow_provider_messaggisms.exceptions import (
     GatewayUnavailableError,
@@ -36,8 +37,7 @@ def outcome_unknown(error: MessaggiSmsError) -> bool:
     return isinstance(error, OutcomeUnknownError | GatewayUnavailableError)
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(msgspec.Struct, frozen=True):
     """
     How often and how patiently to repeat.
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
+from airflow_provider_messaggisms.gateway.value import Value
 
 #: The hosts that the gateway's contract names.
 HOSTS = {"production": "https://ws.messaggisms.com", "sandbox": "https://test.ws.messaggisms.com"}
@@ -76,8 +76,7 @@ FIELDS: dict[str, dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Value, frozen=True):
     """
     A checked connection.
 
@@ -92,8 +91,17 @@ class Settings:
     :param unknown_fields: Names in the connection's extra that mean nothing here: most likely typing errors.
     """
 
+    _shown = (
+        "base_url",
+        "sender",
+        "timeout_seconds",
+        "timezone",
+        "default_region",
+        "timestamp_send_format",
+        "unknown_fields",
+    )
     base_url: str
-    token: str = field(repr=False)
+    token: str
     sender: str | None = None
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     timezone: str = DEFAULT_TIMEZONE

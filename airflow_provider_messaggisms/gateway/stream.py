@@ -16,10 +16,9 @@ from __future__ import annotations
 
 import re
 
-import msgspec
-
 from airflow_provider_messaggisms.gateway.delivery import Tally
 from airflow_provider_messaggisms.gateway.models import Delivery
+from airflow_provider_messaggisms.gateway.value import Reader
 from airflow_provider_messaggisms.gateway.wire import UNREADABLE, Body
 
 #: How much comes in before it is worth cutting a slice off.
@@ -31,7 +30,7 @@ _BETWEEN_OBJECTS = re.compile(rb"\}\s*,\s*(?=\{)")
 _GUESSED_BYTES = 8 * 1024
 _MAX_GUESSES = 16
 
-_SLICE = msgspec.json.Decoder(list[Delivery], strict=False)
+_SLICE = Reader(list[Delivery])
 
 
 class TallyBody(Body):

@@ -14,11 +14,13 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
+import msgspec
+
 from airflow_provider_messaggisms.exceptions import ConfigurationError
+from airflow_provider_messaggisms.gateway.value import Value
 
 _PLACEHOLDER = re.compile(r"\{\{([^{}\n]++)\}\}")
 
@@ -47,8 +49,7 @@ _PLAIN = {
 _MARK = "..."
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
+class Measure(msgspec.Struct, frozen=True):
     """
     What a text takes.
 
@@ -62,8 +63,7 @@ class Measure:
     parts: int
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Value, frozen=True):
     """
     A piece of a text that :func:`fit` may have to shorten.
 
@@ -72,6 +72,7 @@ class Piece:
     :param whole: It comes through unchanged or not at all, as a link must. Default ``False``: it may be cut.
     """
 
+    _shown = ("importance", "whole")
     text: str
     importance: int = 0
     whole: bool = False
@@ -248,7 +249,7 @@ def _plain_piece(piece: Piece, names: frozenset[str]) -> Piece:
     plain = "".join(segment if is_placeholder else to_gsm7(segment) for segment, is_placeholder in segments)
     if piece.whole and plain != piece.text:
         plain = ""
-    return replace(piece, text=plain)
+    return Piece(plain, piece.importance, piece.whole)
 
 
 def _is_mostly_beyond_gsm7(text: str) -> bool:

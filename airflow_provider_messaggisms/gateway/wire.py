@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +18,7 @@ import msgspec
 
 from airflow_provider_messaggisms import exceptions as errors
 from airflow_provider_messaggisms.gateway.phone import mask_numbers
+from airflow_provider_messaggisms.gateway.value import Reader, Value
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -29,8 +30,7 @@ MAX_ANSWER_BYTES = 512 * 1024 * 1024
 EXCERPT_CHARACTERS = 120
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Value, frozen=True):
     """
     What to ask.
 
@@ -40,10 +40,11 @@ class Request:
     :param body: JSON, or ``None``.
     """
 
+    _shown = ("method", "route")
     method: str
-    path: str = field(repr=False)
+    path: str
     route: str
-    body: bytes | None = field(default=None, repr=False)
+    body: bytes | None = None
 
     def __str__(self) -> str:
         return f"{self.method} {self.route}"
@@ -70,8 +71,7 @@ class Body:
         return b"".join(self._pieces)
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Value, frozen=True):
     """
     What came back.
 
@@ -82,11 +82,12 @@ class Response:
     :param hidden: What no error may show even if the answer does, such as the token. Not in the ``repr``.
     """
 
+    _shown = ("status",)
     status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-    hidden: tuple[str, ...] = field(default=(), repr=False)
-    taken: Any = field(default=None, repr=False)
+    headers: Mapping[str, str]
+    body: bytes
+    hidden: tuple[str, ...] = ()
+    taken: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,30 +109,26 @@ class Call(Generic[T]):
     collect: Callable[[], Body] = Body
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Value, frozen=True):
     """What steps that depend on each other may yield between two calls: wait for so many seconds."""
 
+    _shown = ("seconds",)
     seconds: float
 
 
-class Envelope(msgspec.Struct, Generic[V], frozen=True, kw_only=True):
+class Envelope(Value, Generic[V], frozen=True, kw_only=True):
     """What every answer is wrapped in. ``credit`` comes as a string, as a number, or not at all."""
 
+    _shown = ("success",)
     data: V | None = None
     success: bool | None = None
     message: Any = None
     credit: Any = None
     error: Any = None
 
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return [("success", self.success)]
 
-    def __repr__(self) -> str:
-        return f"Envelope(success={self.success})"
-
-
-_REFUSAL = msgspec.json.Decoder(Envelope[Any], strict=False)
+#: Reads any envelope at all.
+ANYTHING = Reader(Envelope[Any])
 
 #: What a decoder raises for an answer that it cannot read; the last one is for thousands of nested brackets.
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -155,7 +152,7 @@ _BY_CODE: dict[int, type[errors.GatewayError]] = {
 }
 
 
-def read(request: Request, response: Response, decoder: msgspec.json.Decoder[Envelope[V]]) -> Envelope[V]:
+def read(request: Request, response: Response, reader: Reader[Envelope[V]]) -> Envelope[V]:
     """
     Open the envelope of *response*.
 
@@ -170,7 +167,7 @@ def read(request: Request, response: Response, decoder: msgspec.json.Decoder[Env
     if not 200 <= response.status < 300:
         raise _outside_contract(request, response, "the gateway does not redirect; is the host right?")
     try:
-        envelope = decoder.decode(response.body)
+        envelope = reader.decode(response.body)
     except UNREADABLE as error:
         # A refusal may carry data of another shape; whether it is one counts for more than its shape.
         if _says_no(response.body):
@@ -185,7 +182,7 @@ def read(request: Request, response: Response, decoder: msgspec.json.Decoder[Env
 
 def _says_no(body: bytes) -> bool:
     try:
-        return _REFUSAL.decode(body).success is False
+        return ANYTHING.decode(body).success is False
     except UNREADABLE:
         return False
 
@@ -205,7 +202,7 @@ def _outside_contract(request: Request, response: Response, why: str) -> errors.
 
 def _refusal(request: Request, response: Response) -> errors.MessaggiSmsError:
     try:
-        envelope = _REFUSAL.decode(response.body)
+        envelope = ANYTHING.decode(response.body)
     except UNREADABLE:
         envelope = Envelope()
         code, message = None, excerpt(request, response)
