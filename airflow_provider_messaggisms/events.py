@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Literal
+
+import msgspec
 
 Kind = Literal["failed", "retry", "succeeded", "skipped", "started", "late"]
 
@@ -34,8 +35,7 @@ _STATES: dict[str, Kind] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """
     What happened.
 

@@ -21,9 +21,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from airflow_provider_messaggisms.budget import Budget
 from airflow_provider_messaggisms.exceptions import (
@@ -34,6 +35,7 @@ from airflow_provider_messaggisms.exceptions import (
 )
 from airflow_provider_messaggisms.gateway.key import CLOCK_SKEW, search, with_key
 from airflow_provider_messaggisms.gateway.models import Message
+from airflow_provider_messaggisms.gateway.value import Value
 from airflow_provider_messaggisms.gateway.wire import Call, Pause
 from airflow_provider_messaggisms.local_lock import LocalLock
 
@@ -52,8 +54,7 @@ _SETTLE_PAUSES_SECONDS = (0.5, 2.0)
 _LOOKING, _SENDING, _SETTLING = 0.5, 0.8, 0.95
 
 
-@dataclass(frozen=True, slots=True)
-class Alarm:
+class Alarm(Value, frozen=True):
     """
     An alarm that is ready to go.
 
@@ -65,6 +66,7 @@ class Alarm:
     :param post: What sends it.
     """
 
+    _shown = ("key", "name")
     key: str
     name: str
     sender: str

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
 
@@ -90,8 +89,7 @@ class Response(Value, frozen=True):
     taken: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Call(Generic[T]):
+class Call(Value, Generic[T], frozen=True):
     """
     One ability of the gateway: what to ask, how to read the answer, and whether asking twice does harm.
 
@@ -102,6 +100,7 @@ class Call(Generic[T]):
     :param collect: Makes what the answer is collected in while it comes in. Default: all of it is kept.
     """
 
+    _shown = ("request", "repeatable", "within_seconds")
     request: Request
     parse: Callable[[Response], T]
     repeatable: bool

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from airflow_provider_messaggisms.alarms import ERROR_BESIDE_LINK, default_text, fitted_text, links_to
 from airflow_provider_messaggisms.events import Event

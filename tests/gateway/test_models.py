@@ -14,6 +14,7 @@ from rich.pretty import pretty_repr
 
 from airflow_provider_messaggisms.gateway import models
 from airflow_provider_messaggisms.gateway.models import Delivery, Message, MessageSummary, Recipient, instant, number
+from airflow_provider_messaggisms.gateway.value import Value
 from tests.gateway.answers import ID, MESSAGE, NUMBER, RECIPIENT
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -275,9 +276,9 @@ def test_a_value_shows_what_is_needed_to_follow_a_message() -> None:
 
 
 def test_every_value_chooses_what_it_shows() -> None:
-    kinds = [kind for kind in vars(models).values() if isinstance(kind, type) and issubclass(kind, models.Value)]
+    kinds = [kind for kind in vars(models).values() if isinstance(kind, type) and issubclass(kind, Value)]
     assert len(kinds) > 10
     for kind in kinds:
-        assert kind.__repr__ is models.Value.__repr__
+        assert kind.__repr__ is Value.__repr__
         assert set(kind._shown) <= set(kind.__struct_fields__)
         assert not {"body", "fields", "custom", "list", "sender"} & set(kind._shown)

@@ -9,19 +9,26 @@ import re
 from contextlib import suppress
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.pretty import pretty_repr
 
 from airflow_provider_messaggisms import exceptions as errors
-from airflow_provider_messaggisms.gateway.wire import EXCERPT_CHARACTERS, Call, Envelope, Request, Response, read
+from airflow_provider_messaggisms.gateway.value import Reader
+from airflow_provider_messaggisms.gateway.wire import (
+    ANYTHING,
+    EXCERPT_CHARACTERS,
+    Call,
+    Envelope,
+    Request,
+    Response,
+    read,
+)
 from tests.gateway.answers import ID, NUMBER, refusal, response, success
 
 GET = Request("GET", f"/messages/{ID}/recipients/%2B39-3471112223", "/messages/{id}/recipients/{number}")
-ANYTHING: msgspec.json.Decoder[Envelope[Any]] = msgspec.json.Decoder(Envelope[Any], strict=False)
-NUMBERS = msgspec.json.Decoder(Envelope[list[int]], strict=False)
+NUMBERS = Reader(Envelope[list[int]])
 
 
 def error_of(answer: Response, request: Request = GET) -> errors.MessaggiSmsError:
