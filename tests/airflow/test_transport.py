@@ -1,0 +1,588 @@
+"""The two transports: what goes out, what an absent answer means, and what nobody gets to see; both faces alike."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import logging
+import re
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp.client
+import pytest
+import requests_mock
+import trustme
+
+from airflow_provider_messaggisms import exceptions as errors
+from airflow_provider_messaggisms.gateway.settings import Settings
+from airflow_provider_messaggisms.gateway.wire import Request, Response
+from airflow_provider_messaggisms.transport import AsyncTransport, SyncTransport
+from tests.airflow.puppet import (
+    Answer,
+    Connection,
+    Puppet,
+    Server,
+    Tunnel,
+    cut,
+    dripping,
+    http,
+    refusal,
+    reset,
+    silence,
+    success,
+    then,
+)
+
+TOKEN = "tok-3f9a8b7c6d5e4f"
+NUMBER = "3471112223"
+READ = Request("GET", f"/messages/abc/recipients/%2B39-{NUMBER}", "/messages/{id}/recipients/{number}")
+SEND = Request("POST", "/messages/", "/messages/", b'{"body": "Dear Rosa"}')
+ADD = Request("PUT", "/messages/abc", "/messages/{id}", b'{"recipients": []}')
+CANCEL = Request("DELETE", "/messages/abc", "/messages/{id}")
+
+
+class Awaited:
+    """An :class:`AsyncTransport` whose methods are run to their end, so that a test reads the same on both faces."""
+
+    def __init__(self, settings: Settings, **limits: Any) -> None:
+        self._runner = asyncio.Runner()
+        self._transport = AsyncTransport(settings, **limits)
+
+    def send(self, request: Request) -> Response:
+        return self._runner.run(self._transport.send(request))
+
+    def close(self) -> None:
+        self._runner.run(self._transport.aclose())
+
+    def end(self) -> None:
+        self.close()
+        self._runner.close()
+
+
+class Blocking(SyncTransport):
+    """A :class:`SyncTransport`."""
+
+    def end(self) -> None:
+        self.close()
+
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture(params=[Blocking, Awaited])
+def open_transport(request: pytest.FixtureRequest) -> Iterator[Open]:
+    """Open a transport of either face to an address."""
+    opened: list[Any] = []
+
+    def open_it(base_url: str, *, timeout_seconds: float = 20.0, **limits: Any) -> Any:
+        settings = Settings(base_url, TOKEN, timeout_seconds=timeout_seconds)
+        opened.append(request.param(settings, **limits))
+        return opened[-1]
+
+    yield open_it
+    for transport in opened:
+        transport.end()
+
+
+@pytest.fixture
+def puppet() -> Iterator[Puppet]:
+    with Puppet() as server:
+        server.answers(success([]))
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "curl_ca_bundle"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def closed_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+# --- one request in, one response out ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("request_", [READ, SEND, CANCEL], ids=str)
+def test_a_request_arrives_as_it_is(open_transport: Open, puppet: Puppet, request_: Request) -> None:
+    open_transport(puppet.url).send(request_)
+    (asked,) = puppet.asked
+    assert (asked.method, asked.path, asked.body) == (request_.method, request_.path, request_.body or b"")
+    assert asked.headers["authorization"] == f"Bearer {TOKEN}"
+    assert asked.headers["accept"] == asked.headers["content-type"] == "application/json"
+    assert asked.headers["user-agent"].startswith("airflow-provider-messaggisms/")
+
+
+def test_a_path_of_the_connection_comes_first(open_transport: Open, puppet: Puppet) -> None:
+    open_transport(f"{puppet.url}/gateway/v1").send(READ)
+    assert puppet.asked[0].path == f"/gateway/v1{READ.path}"
+
+
+def test_an_answer_comes_back_as_it_is(open_transport: Open, puppet: Puppet) -> None:
+    puppet.answers(http(418, b'{"a": 1}', Retry_After="7"))
+    answer = open_transport(puppet.url).send(READ)
+    assert (answer.status, answer.body) == (418, b'{"a": 1}')
+    assert answer.headers["retry-after"] == answer.headers["Retry-After"] == "7"
+
+
+@pytest.mark.parametrize("body", [b"", b"x", b"0123456789abcdef" * 200_000], ids=len)
+@pytest.mark.parametrize("way", ["length", "chunks", "gzip", "until the end"])
+def test_a_body_is_read_whole_however_it_travels(open_transport: Open, puppet: Puppet, body: bytes, way: str) -> None:
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:10], body[10:]) if part) + b"0\r\n\r\n"
+    ways: dict[str, Answer] = {
+        "length": http(200, body),
+        "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks,
+        "gzip": http(200, gzip.compress(body), Content_Encoding="gzip"),
+        "until the end": then(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body, cut),
+    }
+    puppet.answers(ways[way])
+    assert open_transport(puppet.url).send(READ).body == body
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(open_transport: Open, puppet: Puppet, status: int) -> None:
+    puppet.answers(http(status, Location=f"{puppet.url}/elsewhere"))
+    assert open_transport(puppet.url).send(SEND).status == status
+    assert len(puppet.asked) == 1
+
+
+def test_a_netrc_does_not_replace_the_token(
+    open_transport: Open, puppet: Puppet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    open_transport(puppet.url).send(READ)
+    assert puppet.asked[0].headers["authorization"] == f"Bearer {TOKEN}"
+
+
+def test_a_response_hides_the_token_from_errors(open_transport: Open, puppet: Puppet) -> None:
+    answer = open_transport(puppet.url).send(READ)
+    assert answer.hidden == (TOKEN,)
+    assert TOKEN not in repr(answer)
+
+
+# --- one connection ---------------------------------------------------------------------------------------------------
+
+
+def test_many_calls_of_every_kind_take_one_connection(open_transport: Open, puppet: Puppet) -> None:
+    puppet.answers(
+        success([], 201), refusal(404, 203), refusal(503), http(200), http(302), http(200, b"x" * 300_000), success([])
+    )
+    transport = open_transport(puppet.url)
+    for request in [SEND, READ, CANCEL, READ, READ, READ, SEND, READ]:
+        transport.send(request)
+    assert (len(puppet.asked), puppet.accepted) == (8, 1)
+
+
+def test_a_closed_transport_opens_a_new_connection(open_transport: Open, puppet: Puppet) -> None:
+    transport = open_transport(puppet.url)
+    transport.send(READ)
+    transport.close()
+    transport.close()
+    transport.send(READ)
+    assert puppet.accepted == 2
+
+
+def test_both_transports_close_at_the_end_of_their_block(puppet: Puppet) -> None:
+    settings = Settings(puppet.url, TOKEN)
+    with SyncTransport(settings) as transport:
+        transport.send(READ)
+
+    async def ask() -> None:
+        async with AsyncTransport(settings) as transport:
+            await transport.send(READ)
+
+    asyncio.run(ask())
+    assert len(puppet.asked) == 2
+
+
+@pytest.mark.parametrize("end", [cut, reset])
+def test_a_send_over_a_dropped_connection_is_never_made_twice(
+    open_transport: Open, puppet: Puppet, end: Callable[[Connection], None]
+) -> None:
+    puppet.answers(success([]), end, success([], 201))
+    transport = open_transport(puppet.url)
+    transport.send(READ)
+    with pytest.raises(errors.OutcomeUnknownError):
+        transport.send(SEND)
+    assert [asked.method for asked in puppet.asked] == ["GET", "POST"]
+
+
+@pytest.mark.parametrize("end", [cut, reset])
+def test_an_added_recipient_is_never_added_twice(puppet: Puppet, end: Callable[[Connection], None]) -> None:
+    puppet.answers(success([]), end, success({}))
+    with SyncTransport(Settings(puppet.url, TOKEN)) as transport:
+        transport.send(READ)
+        with pytest.raises(errors.OutcomeUnknownError):
+            transport.send(ADD)
+    assert [asked.method for asked in puppet.asked] == ["GET", "PUT"]
+
+
+def test_what_aiohttp_repeats_by_itself_is_not_given_to_it(puppet: Puppet) -> None:
+    # If this fails, look at which methods aiohttp makes again when a connection is cut: a POST must not be among them.
+    assert set(aiohttp.client.IDEMPOTENT_METHODS) == {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}
+
+    async def add() -> None:
+        async with AsyncTransport(Settings(puppet.url, TOKEN)) as transport:
+            await transport.send(ADD)
+
+    with pytest.raises(NotImplementedError):
+        asyncio.run(add())
+    assert puppet.asked == []
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_replaced(open_transport: Open, puppet: Puppet) -> None:
+    puppet.answers(then(success([]), cut), success([], 201))
+    transport = open_transport(puppet.url)
+    transport.send(READ)
+    for thread in puppet._threads[1:]:
+        thread.join()
+    assert transport.send(SEND).status == 201
+    assert (len(puppet.asked), puppet.accepted) == (2, 2)
+
+
+# --- no answer --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("request_", [READ, SEND], ids=str)
+def test_a_refused_connection_means_not_sent(open_transport: Open, scheme: str, request_: Request) -> None:
+    with pytest.raises(errors.NotSentError, match=rf"^{re.escape(str(request_))}: .*refused|Connect call failed"):
+        open_transport(f"{scheme}://{closed_port()}").send(request_)
+
+
+def test_an_unknown_name_means_not_sent(open_transport: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    def look_up(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with pytest.raises(errors.NotSentError, match="Name or service not known"):
+        open_transport("https://gateway.example").send(SEND)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
+LOST: dict[str, Answer] = {
+    "hung up": cut,
+    "reset": reset,
+    "hung up within the status": then(b"HTTP/1.1 20", cut),
+    "hung up before the body": then(HEAD, cut),
+    "hung up within the body": then(HEAD + b'{"data"', cut),
+    "reset within the body": then(HEAD + b'{"data"', reset),
+    "hung up within a chunk": then(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{}", cut),
+    "hung up between chunks": then(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", cut),
+    "a chunk of nonsense": then(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n{}", cut),
+    "no HTTP": then(b"220 smtp.example ESMTP\r\n", cut),
+    "noise": then(bytes(range(256)) * 4, cut),
+    "broken gzip": http(200, b"no gzip at all", Content_Encoding="gzip"),
+}
+
+
+@pytest.mark.parametrize("answer", LOST.values(), ids=LOST)
+@pytest.mark.parametrize("request_", [SEND, READ], ids=str)
+def test_a_lost_answer_means_that_the_outcome_is_unknown(
+    open_transport: Open, puppet: Puppet, answer: Answer, request_: Request
+) -> None:
+    puppet.answers(answer)
+    with pytest.raises(errors.OutcomeUnknownError) as caught:
+        open_transport(puppet.url).send(request_)
+    assert str(caught.value).startswith(f"{request_}: no answer, and whether the gateway acted on it is unknown (")
+    assert sum(asked.method == "POST" for asked in puppet.asked) == (request_ is SEND)
+
+
+def test_headers_that_end_too_soon_are_no_answer_either(open_transport: Open, puppet: Puppet) -> None:
+    # urllib3 takes them for an empty answer, which is none of the gateway's.
+    puppet.answers(then(b"HTTP/1.1 200 OK\r\nContent-Le", cut))
+    with suppress(errors.OutcomeUnknownError):
+        assert open_transport(puppet.url).send(SEND).body == b""
+    assert len(puppet.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "answer", [silence, then(b"HTTP/1.1 200 OK\r\n", silence), then(HEAD, silence), then(HEAD + b"{", silence)]
+)
+def test_silence_beyond_the_read_time_out_means_that_the_outcome_is_unknown(
+    open_transport: Open, puppet: Puppet, answer: Answer
+) -> None:
+    puppet.answers(answer)
+    with pytest.raises(errors.OutcomeUnknownError, match=r"[Tt]imed? ?out"):
+        open_transport(puppet.url, timeout_seconds=0.1).send(SEND)
+    assert len(puppet.asked) == 1
+
+
+def test_an_answer_that_drips_in_ends_with_the_deadline(open_transport: Open, puppet: Puppet) -> None:
+    puppet.answers(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", 0.02))
+    with pytest.raises(errors.OutcomeUnknownError):
+        open_transport(puppet.url, total_seconds=0.4).send(SEND)
+
+
+def test_one_exchange_may_be_given_less_time_than_the_others(puppet: Puppet) -> None:
+    puppet.answers(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", 0.02))
+    settings = Settings(puppet.url, TOKEN)
+    with SyncTransport(settings) as transport, pytest.raises(errors.OutcomeUnknownError):
+        transport.send(SEND, within_seconds=0.2)
+
+    async def ask() -> None:
+        async with AsyncTransport(settings) as transport:
+            await transport.send(SEND, within_seconds=0.2)
+
+    with pytest.raises(errors.OutcomeUnknownError):
+        asyncio.run(ask())
+
+
+ZEROS = b"0" * 5_000
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http(200, ZEROS),
+        http(503, ZEROS),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1388\r\n" + ZEROS + b"\r\n0\r\n\r\n",
+        http(200, gzip.compress(ZEROS), Content_Encoding="gzip"),
+        dripping(b"HTTP/1.1 200 OK\r\n\r\n" + ZEROS, 0.01),
+    ],
+    ids=["length", "refusal", "chunks", "gzip", "endless"],
+)
+def test_too_large_an_answer_is_a_protocol_error_and_is_not_read_to_its_end(
+    open_transport: Open, puppet: Puppet, answer: Answer
+) -> None:
+    puppet.answers(answer)
+    with pytest.raises(errors.ProtocolError, match=r"larger than 4999 bytes: HTTP \d+; it was not read") as caught:
+        open_transport(puppet.url, max_answer_bytes=4_999).send(READ)
+    assert caught.value.status in (200, 503)
+
+
+def test_an_answer_as_large_as_allowed_is_read(open_transport: Open, puppet: Puppet) -> None:
+    puppet.answers(http(200, ZEROS))
+    assert open_transport(puppet.url, max_answer_bytes=5_000).send(READ).body == ZEROS
+
+
+def test_after_a_lost_answer_the_transport_goes_on(open_transport: Open, puppet: Puppet) -> None:
+    puppet.answers(then(HEAD + b"{", cut), success([], 201))
+    transport = open_transport(puppet.url)
+    with pytest.raises(errors.OutcomeUnknownError):
+        transport.send(SEND)
+    assert transport.send(SEND).status == 201
+
+
+# --- privacy ----------------------------------------------------------------------------------------------------------
+
+ECHO = b"GET /messages/abc/recipients/%2B39-3471112223 Authorization: Bearer " + TOKEN.encode()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [cut, then(ECHO + b"\r\n", cut), then(b"HTTP/1.1 " + ECHO + b"\r\n\r\n", cut), then(HEAD + ECHO, cut)],
+)
+def test_no_error_over_a_lost_answer_shows_the_number_or_the_token(
+    open_transport: Open, puppet: Puppet, answer: Answer
+) -> None:
+    puppet.answers(answer)
+    with pytest.raises(errors.TransportError) as caught:
+        open_transport(puppet.url).send(READ)
+    assert NUMBER not in str(caught.value)
+    assert TOKEN not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_an_error_tells_its_own_reason_and_not_what_the_caller_was_busy_with(open_transport: Open) -> None:
+    transport = open_transport(f"http://{closed_port()}")
+    try:
+        int("Dear Rosa")
+    except ValueError:
+        with pytest.raises(errors.NotSentError) as caught:
+            transport.send(SEND)
+    assert "Rosa" not in str(caught.value)
+    assert "Errno 111" in str(caught.value)
+
+
+@pytest.mark.parametrize("answer", [success([]), then(b"HTTP/1.1 200 OK\r\n" + ECHO + b"\r\n\r\n{}", cut), cut])
+def test_no_library_logs_a_number_or_the_token(
+    open_transport: Open, puppet: Puppet, answer: Answer, caplog: pytest.LogCaptureFixture
+) -> None:
+    puppet.answers(answer)
+    transport = open_transport(puppet.url)
+    with caplog.at_level(logging.DEBUG), suppress(errors.TransportError):
+        transport.send(READ)
+    assert NUMBER not in caplog.text
+    assert TOKEN not in caplog.text
+
+
+def test_urllib3_logs_its_requests_with_the_number_masked(puppet: Puppet, caplog: pytest.LogCaptureFixture) -> None:
+    with SyncTransport(Settings(puppet.url, TOKEN)) as transport, caplog.at_level(logging.DEBUG, "urllib3"):
+        transport.send(READ)
+        transport.send(SEND)
+    assert "/messages/abc/recipients/%2B*********223" in caplog.text
+    assert '"POST /messages/ HTTP/1.1" 200' in caplog.text
+
+
+# --- TLS --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def bundle(authority: trustme.CA, tmp_path: Path) -> Path:
+    path = tmp_path / "bundle.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return path
+
+
+def serving(authority: trustme.CA, *names: str) -> Puppet:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names).configure_cert(context)
+    server = Puppet(context)
+    server.answers(success([]))
+    return server
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_the_environments_ca_bundle_is_honoured_and_tls_is_spoken_over_one_connection(
+    open_transport: Open, authority: trustme.CA, bundle: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, str(bundle))
+    with serving(authority, "127.0.0.1") as server:
+        transport = open_transport(server.url)
+        assert [transport.send(request).status for request in (READ, SEND, READ)] == [200, 200, 200]
+        assert (len(server.asked), server.accepted) == (3, 1)
+
+
+def test_the_ca_bundle_may_be_a_directory(
+    open_transport: Open, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An empty one trusts nobody. To fill one takes OpenSSL's own tool, for it names files by their hash.
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
+    with (
+        serving(authority, "127.0.0.1") as server,
+        pytest.raises(errors.OutcomeUnknownError, match="certificate verify failed"),
+    ):
+        open_transport(server.url).send(SEND)
+
+
+@pytest.mark.parametrize("names", [("127.0.0.1",), ("gateway.example",)], ids=["unknown authority", "other name"])
+def test_a_certificate_that_nobody_vouches_for_ends_the_exchange(
+    open_transport: Open,
+    authority: trustme.CA,
+    bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    names: tuple[str, ...],
+) -> None:
+    if names != ("127.0.0.1",):
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    with serving(authority, *names) as server:
+        with pytest.raises(errors.OutcomeUnknownError, match="certificate verify failed"):
+            open_transport(server.url).send(SEND)
+        assert server.asked == []
+
+
+class Greeter(Server):
+    """Speaks no TLS, and speaks first."""
+
+    def serve(self, raw: socket.socket) -> None:
+        raw.sendall(b"220 mail.example ESMTP\r\n")
+        raw.recv(1)
+
+
+def test_a_server_that_speaks_no_tls_ends_the_exchange(open_transport: Open) -> None:
+    with Greeter() as server, pytest.raises(errors.OutcomeUnknownError):
+        open_transport(f"https://{server.address}").send(SEND)
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_ca_bundle_that_cannot_be_read_is_named(
+    open_transport: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
+) -> None:
+    path = tmp_path / "lost.pem"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
+    with pytest.raises(errors.ConfigurationError, match=r"REQUESTS_CA_BUNDLE .*lost\.pem"):
+        open_transport(f"https://{closed_port()}").send(SEND)
+
+
+# --- proxies ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tunnel() -> Iterator[Tunnel]:
+    with Tunnel() as server:
+        yield server
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_the_environments_proxy_is_used_for_https_and_never_sees_the_token(
+    open_transport: Open,
+    authority: trustme.CA,
+    bundle: Path,
+    tunnel: Tunnel,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    scheme: str,
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    monkeypatch.setenv(name, scheme + tunnel.address)
+    with serving(authority, "127.0.0.1") as server:
+        transport = open_transport(server.url)
+        transport.send(READ)
+        transport.send(SEND)
+        transport.close()
+        assert [asked.method for asked in server.asked] == ["GET", "POST"]
+        assert [(asked.method, asked.path) for asked in tunnel.asked] == [("CONNECT", server.address)]
+        assert "authorization" not in tunnel.asked[0].headers
+
+
+@pytest.mark.parametrize("unless", ["127.0.0.1", "*"])
+def test_no_proxy_is_honoured(
+    open_transport: Open,
+    authority: trustme.CA,
+    bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    unless: str,
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    monkeypatch.setenv("HTTPS_PROXY", f"http://{closed_port()}")
+    monkeypatch.setenv("NO_PROXY", unless)
+    with serving(authority, "127.0.0.1") as server:
+        assert open_transport(server.url).send(READ).status == 200
+
+
+def test_a_proxy_that_is_not_there_means_not_sent(open_transport: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"http://{closed_port()}")
+    with pytest.raises(errors.NotSentError):
+        open_transport("https://gateway.example").send(SEND)
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_plain_http_never_leaves_this_machine_through_a_proxy(
+    open_transport: Open, puppet: Puppet, tunnel: Tunnel, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, f"http://{tunnel.address}")
+    assert open_transport(puppet.url).send(SEND).status == 200
+    assert tunnel.asked == []
+
+
+# --- with the tools that tests use ------------------------------------------------------------------------------------
+
+
+def test_requests_mock_can_play_the_gateway() -> None:
+    with requests_mock.Mocker() as gateway:
+        gateway.post("https://ws.messaggisms.com/messages/", status_code=201, text="{}", headers={"X-A": "b"})
+        with SyncTransport(Settings("https://ws.messaggisms.com", TOKEN)) as transport:
+            answer = transport.send(SEND)
+    assert (answer.status, answer.body, answer.headers["x-a"]) == (201, b"{}", "b")
+    assert gateway.last_request.headers["Authorization"] == f"Bearer {TOKEN}"
