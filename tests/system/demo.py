@@ -126,11 +126,11 @@ def send_and_wait(stack: AirflowStack, progress: Progress, conf: dict[str, Any] 
 
 def show(gateway: Gateway, run: DagRun) -> None:
     """
-    Print what the phones received, and what the tasks returned.
+    Print what the phones received of the run's message, and what its tasks returned.
 
-    :raises NotDeliveredError: The DAG may have succeeded, but no phone received anything.
+    :raises NotDeliveredError: The DAG succeeded, but not all phones have it, or none.
     """
-    inbox = gateway.inbox()
+    inbox = gateway.inbox(message_id=run.xcom("send"))
     for sms in inbox:
         print(f"\nThe phone {sms.number} received from {sms.sender or 'the gateway'}:\n\n    {sms.text}\n")
         print(f"    {sms.state}, {sms.parts} part(s) of {sms.encoding}, EUR {sms.price_eur:.3f}")
