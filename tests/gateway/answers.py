@@ -5,9 +5,20 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
 from airflow_provider_messaggisms.gateway.wire import Response
+
+
+def _nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+
+
+#: Whatever JSON can hold.
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20), _nested, max_leaves=10
+)
 
 ID = "65a1b2c3d4e5f60718293a4b"
 NUMBER = "+39-3471112223"

@@ -183,13 +183,15 @@ def test_no_repr_shows_a_number_or_a_field() -> None:
 written_numbers = st.sampled_from(
     [ROSA, "+39 347 111 2223", "3471112223", "003471112223", "+39347111222", "+44 3471112223"]
 )
+
+
+def nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    names = st.sampled_from(["number", "fields", "name", ROSA])
+    return st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3)
+
+
 mistakes = st.recursive(
-    written_numbers | st.none() | st.integers() | st.text(max_size=10) | st.just(3471112223),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["number", "fields", "name", ROSA]), inner, max_size=3)
-    ),
-    max_leaves=6,
+    written_numbers | st.none() | st.integers() | st.text(max_size=10) | st.just(3471112223), nested, max_leaves=6
 )
 
 

@@ -13,6 +13,7 @@ from rich.pretty import pretty_repr
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.settings import FIELDS, HOSTS, Settings
+from tests.gateway.answers import json_values
 
 TOKEN = "tok-3f9a8b7c6d5e4f"
 
@@ -262,13 +263,6 @@ def test_a_time_out_may_be_a_second_to_two_minutes(seconds: Any) -> None:
 def test_unknown_fields_are_listed_in_their_order() -> None:
     found = settings(timeout=30, Sender="x", default_region="IT", zone="", other=None)
     assert found.unknown_fields == ("Sender", "timeout")
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
-)
 
 
 @given(st.dictionaries(st.sampled_from(list(FIELDS)) | st.text(max_size=10), json_values, max_size=4))

@@ -25,7 +25,7 @@ from airflow_provider_messaggisms.gateway.wire import (
     Response,
     read,
 )
-from tests.gateway.answers import ID, NUMBER, refusal, response, success
+from tests.gateway.answers import ID, NUMBER, json_values, refusal, response, success
 
 GET = Request("GET", f"/messages/{ID}/recipients/%2B39-3471112223", "/messages/{id}/recipients/{number}")
 NUMBERS = Reader(Envelope[list[int]])
@@ -385,13 +385,6 @@ def test_no_text_of_an_sms_in_any_answer_is_ever_shown(text: str, echo: str, sta
 def test_any_bytes_are_a_value_or_one_of_our_errors(body: bytes, status: int) -> None:
     with suppress(errors.MessaggiSmsError):
         assert read(GET, response(body, status), ANYTHING).success is True
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=12,
-)
 
 
 @given(
