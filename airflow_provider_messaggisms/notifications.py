@@ -16,7 +16,7 @@ import copy
 import hashlib
 import logging
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -50,6 +50,10 @@ __all__ = ["MessaggiSmsNotifier", "send_messaggisms_notification"]
 #: The fields that PersonalTemplates renders, in this order.
 _PERSONAL = ("recipients", "body")
 
+#: How long the event loop waits for a Variable or the connection. A triggerer that has just started takes some ten
+#: seconds to hand over the first one, twice that on a busy machine; nobody is blocked meanwhile.
+_PREPARING_SECONDS = 60.0
+
 #: What can be repeated without harm is, for as long as there is time.
 _PATIENCE = RetryPolicy(attempts=10, first_delay_seconds=0.5, max_delay_seconds=8.0)
 
@@ -70,7 +74,7 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         index, try and event. ``"{{ dag.dag_id }}"`` makes one alarm of all failures of a DAG. Templated.
     :param once_per: For how long an alarm that went out silences others with its key: a ``timedelta`` or seconds.
         Default 60 minutes. Zero never silences.
-    :param timeout_seconds: How long all of it may take, look-ups and repeats included. Default 20.
+    :param timeout_seconds: How long Airflow waits for all of it, look-ups and repeats included. 1 to 300, default 20.
     :param priority: 1.0 (the gateway's default) or more; a higher one costs more and is sent earlier.
     :param flash: Show the SMS at once on the screen instead of storing it.
     :param test: ``True`` simulates: the gateway sends nothing.
@@ -139,42 +143,40 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
 
         :raises MessaggiSmsError: It could not be sent, or nobody knows whether it was.
         """
-        budget = self._remaining()
+        budget = self._budget or Budget(self.timeout_seconds)
 
         def send() -> tuple[Alarm, Message, bool]:
             with self._hook() as hook:
                 alarm = self._alarm(hook.settings, context)
-                return alarm, *hook.follow(send_once(alarm, budget))
+                return alarm, *hook.follow(send_once(alarm, Budget(budget.left())))
 
         with self._naming_failures(context):
             self._tell(*bounded(send, budget))
 
     async def async_notify(self, context: Context) -> None:
-        """Do what :meth:`notify` does."""
-        budget = self._remaining()
-
-        async def send() -> tuple[Alarm, Message, bool]:
-            async with self._hook() as hook:
-                alarm = await in_thread(self._alarm, await hook.asettings(), context)
-                return alarm, *await hook.afollow(send_once(alarm, budget))
-
+        """Do what :meth:`notify` does. ``timeout_seconds`` begins when Airflow has handed over the connection."""
         with self._naming_failures(context):
-            self._tell(*await abounded(send(), budget))
+            async with self._hook() as hook:
+                settings = await abounded(hook.asettings(), Budget(_PREPARING_SECONDS))
+                alarm = await in_thread(self._alarm, settings, context)
+                budget = Budget(self.timeout_seconds)
+                self._tell(alarm, *await abounded(hook.afollow(send_once(alarm, budget)), budget))
 
     async def _awaited(self) -> None:
         context: Any = getattr(self, "context", None) or {}
-        with self._naming_failures(context):
-            await abounded(in_thread(self.render_template_fields, context), self._remaining())
-        await self.async_notify(context)
+        try:
+            with self._naming_failures(context):
+                await abounded(in_thread(self.render_template_fields, context), Budget(_PREPARING_SECONDS))
+            await self.async_notify(context)
+        except Exception:
+            await in_thread(_hide, self._called.recipients, self._called.body)
+            raise
 
     def _copy(self) -> MessaggiSmsNotifier:
         mine = copy.copy(self)
         mine._called = self
         mine._budget = Budget(self.timeout_seconds)
         return mine
-
-    def _remaining(self) -> Budget:
-        return self._budget or Budget(self.timeout_seconds)
 
     def _hook(self) -> MessaggiSmsHook:
         return MessaggiSmsHook(personal_value(self.messaggisms_conn_id), retry_policy=_PATIENCE)
@@ -291,9 +293,10 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         """Say loudly whom an alarm does not reach. What Airflow logs of the error names neither them nor the event."""
         try:
             yield
-        except MessaggiSmsError as error:
+        except Exception as error:
             recipients = self.recipients if isinstance(self.recipients, Personal) else Personal(self.recipients)
-            log.error("ALARM NOT SENT: %s, to %s: %s", event_of(context, self._called).name, recipients, error)
+            name = event_of(context, self._called).name
+            log.error("ALARM NOT SENT: %s, to %s: %s", name, recipients, mask_numbers(str(error)))
             raise
 
 
@@ -311,6 +314,15 @@ def _described(field: str, error: Exception) -> str:
     if isinstance(error, MessaggiSmsError):
         return text
     return f"{field}: the template cannot be rendered: {type(error).__name__}: {text}"
+
+
+def _hide(*arguments: Any) -> None:
+    """Hide what a deadline's callback was given: when it fails, Airflow logs the ``repr`` of all its arguments."""
+    with suppress(ImportError):  # an older common-compat
+        from airflow.providers.common.compat.sdk import mask_secret
+
+        for argument in filter(None, arguments):
+            mask_secret(repr(argument))
 
 
 def _links(event: Event) -> Iterator[str]:
