@@ -12,17 +12,19 @@ import random
 import time
 from collections.abc import Generator, Iterable
 from contextlib import closing
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseHook, conf
 
-from airflow_provider_messaggisms.exceptions import MessaggiSmsError
+from airflow_provider_messaggisms.exceptions import ConfigurationError, MessaggiSmsError
 from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.models import Delivery, Message, MessageSummary, Recipient
 from airflow_provider_messaggisms.gateway.phone import to_wire
 from airflow_provider_messaggisms.gateway.recipients import Addressee, read_recipients
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy, outcome_unknown
+from airflow_provider_messaggisms.gateway.schedule import send_day
 from airflow_provider_messaggisms.gateway.settings import FIELDS, Settings
 from airflow_provider_messaggisms.gateway.wire import Call, Pause
 from airflow_provider_messaggisms.transport import MAX_EXCHANGE_SECONDS, AsyncTransport, SyncTransport
@@ -46,6 +48,14 @@ def _end_of(call: Call[Any]) -> float | None:
 
 def _left_until(end: float | None) -> float | None:
     return None if end is None else max(end - time.monotonic(), 0.01)
+
+
+def _day(value: Any, settings: Settings) -> str | None:
+    """Check on which day to send. A text in the account's own form can only be taken as it is."""
+    if settings.timestamp_send_format and isinstance(value, str):
+        return value or None
+    form = settings.timestamp_send_format
+    return send_day(value, timezone=settings.timezone, now=datetime.now(UTC), time_format=form)
 
 
 class MessaggiSmsHook(BaseHook):
@@ -99,8 +109,11 @@ class MessaggiSmsHook(BaseHook):
         return self._settings
 
     def _checked(self, conn: Any, extra: dict[str, Any]) -> Settings:
+        if not extra and "".join((conn.extra or "").split()) not in ("", "{}", "null"):
+            # Airflow reads it as empty, and "sandbox" in it would have become "production".
+            raise ConfigurationError("connection, field extra: it is not a JSON object")
         settings = Settings.from_connection(
-            host=conn.host, schema=conn.schema, port=conn.port, password=conn.password, extra=extra
+            host=conn.host, schema=conn.schema, port=conn.port, password=conn.password, extra=extra or {}
         )
         if settings.unknown_fields:
             self.log.warning(
@@ -193,7 +206,7 @@ class MessaggiSmsHook(BaseHook):
         priority: float | None = None,
         flash: bool | None = None,
         realtime: bool | None = None,
-        timestamp_send: str | None = None,
+        timestamp_send: Any = None,
         custom: Any = None,
         callback_url: str | None = None,
         callback_field: str | None = None,
@@ -206,6 +219,8 @@ class MessaggiSmsHook(BaseHook):
 
         :param recipients: A number, ``{"number", "fields"}``, or a list of these; written as people write numbers.
         :param sender: Default: the connection's.
+        :param timestamp_send: As ``gateway.schedule.send_day`` takes it; any text if the connection has a
+            ``timestamp_send_format``.
 
         The other parameters are those of ``gateway.calls.send_message``.
         """
@@ -218,7 +233,7 @@ class MessaggiSmsHook(BaseHook):
                 priority=priority,
                 flash=flash,
                 realtime=realtime,
-                timestamp_send=timestamp_send,
+                timestamp_send=_day(timestamp_send, self.settings),
                 custom=custom,
                 callback_url=callback_url,
                 callback_field=callback_field,
@@ -236,12 +251,13 @@ class MessaggiSmsHook(BaseHook):
         *,
         recipients: Any = (),
         transaction: bool | None = None,
-        timestamp_send: str | None = None,
+        timestamp_send: Any = None,
     ) -> Message:
         """Add recipients to an open transaction, close it (``transaction=False``), or move a message to another day."""
         added = self._addressees(recipients) if recipients else ()
+        day = _day(timestamp_send, self.settings)
         return self._run(
-            calls.update_message(message_id, recipients=added, transaction=transaction, timestamp_send=timestamp_send)
+            calls.update_message(message_id, recipients=added, transaction=transaction, timestamp_send=day)
         )
 
     def delete_message(self, message_id: str) -> None:
@@ -270,9 +286,12 @@ class MessaggiSmsHook(BaseHook):
         """Do what :meth:`list_messages` does."""
         return await self._arun(calls.list_messages())
 
-    async def asend_message(self, *, body: str, recipients: Any, sender: str | None = None, **options: Any) -> Message:
+    async def asend_message(
+        self, *, body: str, recipients: Any, sender: str | None = None, timestamp_send: Any = None, **options: Any
+    ) -> Message:
         """Do what :meth:`send_message` does, with the same parameters."""
         settings = await self.asettings()
+        options["timestamp_send"] = _day(timestamp_send, settings)
         addressees = read_recipients(recipients, default_region=settings.default_region).addressees
         return await self._arun(
             calls.send_message(sender=sender or settings.sender or "", body=body, recipients=addressees, **options)

@@ -125,6 +125,8 @@ class Settings(Value, frozen=True):
 
         :raises ConfigurationError: A part is missing or spoilt; the text names it.
         """
+        if not isinstance(extra, Mapping):
+            raise ConfigurationError("connection, field extra: it is not a JSON object")
         given = {name: value for name, value in extra.items() if value not in (None, "")}
         return cls(
             base_url=_base_url((host or "").strip(), (schema or "").strip(), port, given.get("environment")),
