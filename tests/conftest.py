@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,7 +37,17 @@ def _airflow_home() -> Iterator[None]:
     shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
 
 
+@contextmanager
+def only_our_warnings() -> Iterator[None]:
+    """Let Airflow and its libraries warn of each other; a warning about this package stays an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("error", module="airflow_provider_messaggisms")
+        yield
+
+
 @pytest.fixture(scope="session")
+@only_our_warnings()
 def airflow_db() -> None:
     """Make Airflow's metadata database, for the tests that run DAGs."""
     from airflow.utils.db import initdb

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import traceback
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,17 +12,9 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
+from tests.conftest import only_our_warnings
 
 Run = Callable[..., Any]
-
-
-@contextmanager
-def only_our_warnings() -> Iterator[None]:
-    """Let Airflow and its libraries warn of each other; a warning about this package stays an error."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.filterwarnings("error", module="airflow_provider_messaggisms")
-        yield
 
 
 @pytest.fixture
