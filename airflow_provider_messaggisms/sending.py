@@ -277,7 +277,9 @@ class SendingOperator(PersonalTemplates, BaseOperator):
             self.log.warning("TEST: message %s was simulated, no SMS is sent to anybody (test=True)", message.id)
         if invalid:
             text = f"message {message.id}: the gateway calls {invalid} recipient(s) invalid; they get nothing"
-            if self.on_invalid != "drop" or not valid:
+            if not valid:
+                raise DeliveryError(f"{text}, so nobody was sent to", report=account)
+            if self.on_invalid != "drop":
                 raise DeliveryError(
                     f"{text}. {valid} other(s) were sent to; on_invalid='drop' accepts that", report=account
                 )
