@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHON
 
 # As in an activated environment: tests and DAGs call commands such as `airflow` by name.
-in = PATH="$(abspath $(1))/bin:$$PATH" $(1)/bin/python -m
+in = env PATH="$(abspath $(1))/bin:$$PATH" $(1)/bin/python -m
 
 # The tests of the inbox page need a browser. CI installs one; on a laptop without, the rest is tested all the same.
 WITHOUT_BROWSER = $(if $(shell command -v chromedriver),,--ignore=tests/emulator/test_inbox.py)
@@ -28,7 +28,7 @@ help: ## Show this list
 
 demo: ## See an SMS travel through a real Airflow to the emulator, in about two minutes
 	$(SET_UP)
-	@$(call in,$(VENV)) tests.system.demo
+	@exec $(call in,$(VENV)) tests.system.demo # exec: what ends make must reach the demo, not a shell in between
 
 test: ## Run all tests on Airflow 3
 	$(SET_UP)

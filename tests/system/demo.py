@@ -133,7 +133,7 @@ def show(gateway: Gateway, run: DagRun) -> None:
     inbox = gateway.inbox(message_id=run.xcom("send"))
     for sms in inbox:
         print(f"\nThe phone {sms.number} received from {sms.sender or 'the gateway'}:\n\n    {sms.text}\n")
-        print(f"    {sms.state}, {sms.parts} part(s) of {sms.encoding}, EUR {sms.price_eur:.3f}")
+        print(f"    {sms.state}, {sms.encoding}, parts: {sms.parts}, EUR {sms.price_eur:.3f}")
     if not inbox or not all(sms.delivered for sms in inbox):
         raise NotDeliveredError(f"{sum(sms.delivered for sms in inbox)} of {len(inbox)} SMS were delivered.")
     for task_id in run.task_states():

@@ -128,7 +128,8 @@ class AirflowStack:
 
     def _run(self, log_name: str, *arguments: str) -> subprocess.Popen[bytes]:
         assert self._guard is not None, "only inside the context"
-        with self.home.log_file(log_name).open("ab") as log:
+        restarted = log_name in self.components
+        with self.home.log_file(log_name).open("ab" if restarted else "wb") as log:
             return self._guard.start(
                 [sys.executable, "-m", "airflow", *arguments],
                 environment={**_inherited_environment(), **self._settings},
