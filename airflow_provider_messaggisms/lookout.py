@@ -15,12 +15,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from airflow_provider_messaggisms.exceptions import AuthenticationError, MessaggiSmsError, RateLimitedError
 from airflow_provider_messaggisms.gateway.settings import Settings
-from airflow_provider_messaggisms.gateway.wire import Call
+from airflow_provider_messaggisms.gateway.wire import Body, Call
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.transport import AsyncTransport
 
@@ -28,6 +28,19 @@ T = TypeVar("T")
 
 #: After a refused token the connection is read again, but by all waits together not more often than this.
 _RENEWAL_SECONDS = 10.0
+
+
+class _Client(NamedTuple):
+    settings: Settings
+    transport: AsyncTransport
+    turns: asyncio.Semaphore
+
+    async def send(self, call: Call[Any]) -> Any:
+        # As many turns as sockets: a thousand waits that wake at once must not all begin a request at once.
+        async with self.turns:
+            body = call.collect()
+            within_seconds = self.settings.timeout_seconds if type(body) is Body else None
+            return call.parse(await self.transport.send(call.request, within_seconds, body))
 
 
 class Lookout:
@@ -42,106 +55,99 @@ class Lookout:
         self.seats = 0
         self.views: dict[str, View] = {}
         self._conn_id = conn_id
-        self._settings: Settings | None = None
-        self._transports: list[AsyncTransport] = []  # the last one is in use, others have a token that was refused
+        self._clients: list[_Client] = []  # the last one is in use; the token of the others was refused
         self._opening = asyncio.Lock()
         self._read_at = 0.0
-        self._turns = asyncio.Semaphore()
         self._quiet: RateLimitedError | None = None
         self._quiet_until = 0.0
 
     async def exchange(self, call: Call[Any]) -> Any:
         """Make a call; return its value or its error, for whoever waits for it."""
+        clock = asyncio.get_running_loop().time
+        if self._quiet is not None and clock() < self._quiet_until:
+            return self._quiet
         try:
-            if self._quiet is not None and asyncio.get_running_loop().time() < self._quiet_until:
-                return self._quiet
-            transport = await self._open(None)
+            client = self._clients[-1] if self._clients else await self._open(None)
             try:
-                return await self._send(transport, call)
+                return await client.send(call)
             except AuthenticationError:
-                renewed = await self._open(transport)
-                if renewed is transport:
+                renewed = await self._open(client)
+                if renewed is client:
                     raise
-                return await self._send(renewed, call)
-        except RateLimitedError as error:
-            if error.retry_after_seconds:
-                self._quiet_until = asyncio.get_running_loop().time() + error.retry_after_seconds
-                self._quiet = error
-            return error.with_traceback(None)
+                return await renewed.send(call)
         except MessaggiSmsError as error:
+            if isinstance(error, RateLimitedError) and error.retry_after_seconds:
+                self._quiet, self._quiet_until = error, clock() + error.retry_after_seconds
             return error.with_traceback(None)
 
     async def aclose(self) -> None:
         """Close the client."""
-        while self._transports:
-            await self._transports.pop().aclose()
+        while self._clients:
+            await self._clients.pop().transport.aclose()
 
-    async def _send(self, transport: AsyncTransport, call: Call[Any]) -> Any:
-        # As many turns as sockets: a thousand waits that wake at once must not all begin a request at once.
-        async with self._turns:
-            return call.parse(await transport.send(call.request, None, call.collect()))
-
-    async def _open(self, refused: AsyncTransport | None) -> AsyncTransport:
-        """Return the client; another one than *refused* if the connection has changed by now."""
-        if self._transports and self._transports[-1] is not refused:
-            return self._transports[-1]
+    async def _open(self, refused: _Client | None) -> _Client:
+        """Make the client; or another one, if *refused* is the last one and the connection has changed since."""
         async with self._opening:
+            last = self._clients[-1] if self._clients else None
             now = asyncio.get_running_loop().time()
-            known = self._transports[-1] if self._transports else None
-            if known is None or (known is refused and now - self._read_at >= _RENEWAL_SECONDS):
-                settings = await MessaggiSmsHook(self._conn_id).asettings()
-                self._read_at = now
-                if settings != self._settings:
-                    self._settings = settings
-                    self._turns = asyncio.Semaphore(settings.max_sockets)
-                    transport = AsyncTransport(settings)
-                    await transport.prepare()
-                    self._transports.append(transport)
-            return self._transports[-1]
+            if last is not None and (last is not refused or now - self._read_at < _RENEWAL_SECONDS):
+                return last
+            settings = await MessaggiSmsHook(self._conn_id).asettings()
+            self._read_at = now
+            if last is not None and last.settings == settings:
+                return last
+            transport = AsyncTransport(settings)
+            await transport.prepare()
+            client = _Client(settings, transport, asyncio.Semaphore(settings.max_sockets))
+            self._clients.append(client)
+            return client
 
 
 class _Answer:
-    """What the gateway was last asked about a path, and what it said: ``task`` gives a value or an error."""
+    """What the gateway was last asked about a path, and its answer once that has come: a value or an error."""
 
-    __slots__ = ("asked", "came", "task", "waiting")
+    __slots__ = ("arrival", "asked", "came", "result")
 
-    def __init__(self, lookout: Lookout, call: Call[Any]) -> None:
-        self.asked = self.came = asyncio.get_running_loop().time()
-        self.waiting = 0
-        self.task = asyncio.create_task(self._fetch(lookout, call))
-
-    async def _fetch(self, lookout: Lookout, call: Call[Any]) -> Any:
-        try:
-            return await lookout.exchange(call)
-        finally:
-            self.came = asyncio.get_running_loop().time()
+    def __init__(self, asked: float) -> None:
+        self.asked = asked
+        self.came: float | None = None
+        self.result: Any = None
+        self.arrival: asyncio.Event | None = None  # made by the first who has not asked himself
 
 
 class View:
     """What a lookout knows of one message: the last answer about each path, for as long as somebody waits."""
 
-    __slots__ = ("answers", "lookout", "seats")
+    __slots__ = ("_answers", "_lookout", "seats")
 
     def __init__(self, lookout: Lookout) -> None:
-        self.lookout = lookout
         self.seats = 0
-        self.answers: dict[str, _Answer] = {}
+        self._lookout = lookout
+        self._answers: dict[str, _Answer] = {}
 
     async def ask(self, call: Call[Any], newer_than: float) -> _Answer:
         """Return an answer that was asked for after the time *newer_than*; ask for it if there is none yet."""
-        path = call.request.path
-        answer = self.answers.get(path)
-        if answer is None or answer.asked <= newer_than:
-            answer = self.answers[path] = _Answer(self.lookout, call)
-        answer.waiting += 1
+        while True:
+            answer = self._answers.get(call.request.path)
+            if answer is None or answer.asked <= newer_than:
+                return await self._fetch(call)
+            if answer.came is None:
+                answer.arrival = answer.arrival or asyncio.Event()
+                await answer.arrival.wait()
+            if answer.came is not None:
+                return answer  # otherwise who asked has left amid it; ask in his place
+
+    async def _fetch(self, call: Call[Any]) -> _Answer:
+        clock = asyncio.get_running_loop().time
+        answer = self._answers[call.request.path] = _Answer(clock())
         try:
-            await asyncio.shield(answer.task)
+            answer.result = await self._lookout.exchange(call)
+            answer.came = clock()
         finally:
-            answer.waiting -= 1
-            if not answer.waiting and not answer.task.done():
-                answer.task.cancel()
-                if self.answers.get(path) is answer:
-                    del self.answers[path]
+            if answer.came is None:
+                del self._answers[call.request.path]
+            if answer.arrival is not None:
+                answer.arrival.set()
         return answer
 
 
@@ -161,8 +167,8 @@ class Seat:
             call = next(steps)
             while True:
                 answer = await self._view.ask(call, newer_than)
-                newer_than, self.looked_at = answer.asked, answer.came
-                result = answer.task.result()
+                newer_than, self.looked_at = answer.asked, answer.came or answer.asked
+                result = answer.result
                 call = steps.throw(result) if isinstance(result, MessaggiSmsError) else steps.send(result)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]

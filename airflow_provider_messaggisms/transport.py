@@ -16,6 +16,7 @@ import logging
 import sys
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -57,16 +58,22 @@ def _timeouts(settings: Settings, total_seconds: float) -> tuple[float, float]:
 class _Limit:
     """Lets the body of an answer come in up to a limit."""
 
+    __slots__ = ("_body", "_max_bytes", "_request", "_room", "_status")
+
     def __init__(self, body: Body, request: Request, status: int, max_bytes: int) -> None:
         self._body = body
-        self._too_large = f"{request}: the answer is larger than {max_bytes} bytes: HTTP {status}; it was not read"
+        self._request = request
         self._status = status
-        self._room = max_bytes
+        self._room = self._max_bytes = max_bytes
 
     def add(self, chunk: bytes) -> None:
         self._room -= len(chunk)
         if self._room < 0:
-            raise ProtocolError(self._too_large, status=self._status)
+            raise ProtocolError(
+                f"{self._request}: the answer is larger than {self._max_bytes} bytes: HTTP {self._status}; "
+                "it was not read",
+                status=self._status,
+            )
         self._body.add(chunk)
 
 
@@ -197,7 +204,7 @@ class AsyncTransport:
             raise NotImplementedError("aiohttp may repeat a PUT by itself; use SyncTransport")
         outside = sys.exception()
         body = body or Body()
-        session = self._session = self._session or _new_client(self._settings, self._total_seconds)
+        session = self._session = self._session or _new_client(self._settings)
         total_seconds = self._total_seconds if within_seconds is None else min(self._total_seconds, within_seconds)
         try:
             async with session.request(
@@ -208,7 +215,7 @@ class AsyncTransport:
                 timeout=_client_timeout(self._settings, total_seconds),
             ) as answer:
                 incoming = _Limit(body, request, answer.status, self._max_answer_bytes)
-                async for chunk in answer.content.iter_any():
+                while chunk := await answer.content.readany():
                     incoming.add(chunk)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             why = _why(error, outside, self._settings)
@@ -297,16 +304,22 @@ def _never_left(error: BaseException) -> bool:
 
 def _mask_paths(record: logging.LogRecord) -> bool:
     """Mask the numbers in what urllib3 writes, most of it at level DEBUG: the path of a recipient holds one."""
-    if isinstance(record.args, tuple) and any("/recipients/" in str(part) for part in record.args):
-        record.args = tuple(part if isinstance(part, int) else mask_numbers(str(part)) for part in record.args)
+    if isinstance(record.args, tuple) and any("/messages/" in str(part) for part in record.args):
+        record.args = tuple(map(_showable, record.args))
         record.exc_info = None  # headers that it cannot read, line by line
     return True
+
+
+def _showable(part: Any) -> Any:
+    if isinstance(part, BaseException):
+        return type(part).__name__
+    return part if isinstance(part, int) else mask_numbers(str(part))
 
 
 # --- aiohttp ----------------------------------------------------------------------------------------------------------
 
 
-def _new_client(settings: Settings, total_seconds: float) -> aiohttp.ClientSession:
+def _new_client(settings: Settings) -> aiohttp.ClientSession:
     import aiohttp
 
     return aiohttp.ClientSession(
@@ -314,15 +327,18 @@ def _new_client(settings: Settings, total_seconds: float) -> aiohttp.ClientSessi
         connector=aiohttp.TCPConnector(
             limit=settings.max_sockets, keepalive_timeout=_KEEP_ALIVE_SECONDS, ssl=tls_context(settings) or True
         ),
-        timeout=_client_timeout(settings, total_seconds),
         proxy=proxy(settings),
     )
 
 
+@lru_cache(maxsize=16)
 def _client_timeout(settings: Settings, total_seconds: float) -> aiohttp.ClientTimeout:
     import aiohttp
 
     connect, read = _timeouts(settings, total_seconds)
+    if total_seconds <= settings.timeout_seconds:
+        # One timer does. aiohttp's read time-out sets three for each answer, a tenth of what a look costs.
+        return aiohttp.ClientTimeout(total=total_seconds, sock_connect=connect)
     return aiohttp.ClientTimeout(total=total_seconds, sock_connect=connect, sock_read=read)
 
 

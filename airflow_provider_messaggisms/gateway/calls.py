@@ -20,7 +20,7 @@ from airflow_provider_messaggisms.gateway.phone import mask_numbers
 from airflow_provider_messaggisms.gateway.recipients import Addressee
 from airflow_provider_messaggisms.gateway.stream import TallyBody
 from airflow_provider_messaggisms.gateway.value import Reader
-from airflow_provider_messaggisms.gateway.wire import ANYTHING, Call, Envelope, Request, Response, read
+from airflow_provider_messaggisms.gateway.wire import ANYTHING, Body, Call, Envelope, Request, Response, read
 
 T = TypeVar("T")
 
@@ -157,8 +157,12 @@ def get_deliveries(message_id: str) -> Call[list[Delivery]]:
     return Call(request, lambda response: _as_list(read(request, response, _DELIVERIES).data), repeatable=True)
 
 
-def get_tally(message_id: str) -> Call[Tally]:
-    """Make the same request once more, but only count the recipients while they come in; none is kept."""
+def get_tally(message_id: str, *, many: bool = False) -> Call[Tally]:
+    """
+    Make the same request once more, but only count the recipients.
+
+    :param many: Count them while they come in and keep none, for the answer may be long. Default ``False``.
+    """
     request = _recipients_request(message_id)
 
     def parse(response: Response) -> Tally:
@@ -168,7 +172,7 @@ def get_tally(message_id: str) -> Call[Tally]:
             raise ProtocolError(f"{request}: data is no list: HTTP {response.status}", status=response.status)
         return tally.add(_as_list(envelope.data))
 
-    return Call(request, parse, repeatable=True, collect=TallyBody)
+    return Call(request, parse, repeatable=True, collect=TallyBody if many else Body)
 
 
 def get_recipient(message_id: str, to: str) -> Call[Recipient]:

@@ -9,7 +9,6 @@ disagree. What counts as final comes from the contract: every ``PENDING`` status
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import Enum
@@ -143,7 +142,7 @@ class Tally:
         self.at_operator = 0
         self.failures = 0
         self.price = 0.0
-        self.states: Counter[str] = Counter()
+        self.states: dict[str, int] = {}
         self.unknown: dict[str, None] = {}
         self.failed: list[dict[str, Any]] = []
         self.first: Delivery | None = None
@@ -152,7 +151,7 @@ class Tally:
         """Count the next recipients."""
         for recipient in recipients:
             state = state_of(recipient)
-            self.states[state] += 1
+            self.states[state] = self.states.get(state, 0) + 1
             self.price += recipient.price or 0.0
             if self.total == 0:
                 self.first = recipient
@@ -192,7 +191,7 @@ class Tally:
             "delivered": delivered,
             "failed_count": self.failures,
             "pending": total - delivered - self.failures,
-            "states": dict(self.states),
+            "states": self.states,
             "price_eur": round(self.price, 6),
             "failed": self.failed,
         }

@@ -75,6 +75,7 @@ class Watch:
         self._trust = 1
         self._said = ""
         self._unknown: set[str] = set()
+        self._pending: dict[str, int] | None = None
         self._failures = 0
         self._failing_since = 0.0
         self._retry_after: float | None = None
@@ -95,7 +96,7 @@ class Watch:
         if self._failures:
             self.say(logging.INFO, f"message {self.message_id}: the gateway answers again")
             self._failures, self._said = 0, ""
-        if tally is None:
+        if tally is None or tally.states == self._pending:
             return None
         verdict = tally.verdict(self.message_id, self.rule)
         for state in set(verdict.unknown_states) - self._unknown:
@@ -104,7 +105,10 @@ class Watch:
         self._say_change(verdict.sentence())
         if verdict.fate is Fate.FAILED:
             raise verdict.error()
-        return verdict.report if verdict.fate is Fate.DELIVERED else None
+        if verdict.fate is Fate.DELIVERED:
+            return verdict.report
+        self._pending = tally.states
+        return None
 
     def first_pause(self, now: float) -> float:
         """Say how many seconds to pause before the first look of a process that goes on with this wait."""
@@ -122,7 +126,7 @@ class Watch:
             self._large = is_large(message)
             if self._large and not self._is_worth_reading(message):
                 return None
-        tally: Tally = yield calls.get_tally(self.message_id)
+        tally: Tally = yield calls.get_tally(self.message_id, many=self._large)
         if self._large and self._agrees(tally):
             self._trust = TRUST
         return tally
