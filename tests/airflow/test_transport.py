@@ -7,7 +7,6 @@ import gzip
 import logging
 import re
 import socket
-import ssl
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,18 +15,16 @@ from typing import Any
 import aiohttp.client
 import pytest
 import requests_mock
-import trustme
 
 from airflow_provider_messaggisms import exceptions as errors
 from airflow_provider_messaggisms.gateway.settings import Settings
-from airflow_provider_messaggisms.gateway.wire import Request, Response
+from airflow_provider_messaggisms.gateway.wire import Request
 from airflow_provider_messaggisms.transport import AsyncTransport, SyncTransport
+from tests.airflow.carriers import NUMBER, READ, SEND, TOKEN, Open, closed_port
 from tests.airflow.puppet import (
     Answer,
     Connection,
     Puppet,
-    Server,
-    Tunnel,
     cut,
     dripping,
     http,
@@ -38,55 +35,10 @@ from tests.airflow.puppet import (
     then,
 )
 
-TOKEN = "tok-3f9a8b7c6d5e4f"
-NUMBER = "3471112223"
-READ = Request("GET", f"/messages/abc/recipients/%2B39-{NUMBER}", "/messages/{id}/recipients/{number}")
-SEND = Request("POST", "/messages/", "/messages/", b'{"body": "Dear Rosa"}')
+pytest_plugins = ["tests.airflow.carriers"]
+
 ADD = Request("PUT", "/messages/abc", "/messages/{id}", b'{"recipients": []}')
 CANCEL = Request("DELETE", "/messages/abc", "/messages/{id}")
-
-
-class Awaited:
-    """An :class:`AsyncTransport` whose methods are run to their end, so that a test reads the same on both faces."""
-
-    def __init__(self, settings: Settings, **limits: Any) -> None:
-        self._runner = asyncio.Runner()
-        self._transport = AsyncTransport(settings, **limits)
-
-    def send(self, request: Request) -> Response:
-        return self._runner.run(self._transport.send(request))
-
-    def close(self) -> None:
-        self._runner.run(self._transport.aclose())
-
-    def end(self) -> None:
-        self.close()
-        self._runner.close()
-
-
-class Blocking(SyncTransport):
-    """A :class:`SyncTransport`."""
-
-    def end(self) -> None:
-        self.close()
-
-
-Open = Callable[..., Any]
-
-
-@pytest.fixture(params=[Blocking, Awaited])
-def open_transport(request: pytest.FixtureRequest) -> Iterator[Open]:
-    """Open a transport of either face to an address."""
-    opened: list[Any] = []
-
-    def open_it(base_url: str, *, timeout_seconds: float = 20.0, **limits: Any) -> Any:
-        settings = Settings(base_url, TOKEN, timeout_seconds=timeout_seconds)
-        opened.append(request.param(settings, **limits))
-        return opened[-1]
-
-    yield open_it
-    for transport in opened:
-        transport.end()
 
 
 @pytest.fixture
@@ -94,18 +46,6 @@ def puppet() -> Iterator[Puppet]:
     with Puppet() as server:
         server.answers(success([]))
         yield server
-
-
-@pytest.fixture(autouse=True)
-def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "curl_ca_bundle"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
-def closed_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return f"127.0.0.1:{taken.getsockname()[1]}"
 
 
 # --- one request in, one response out ---------------------------------------------------------------------------------
@@ -378,6 +318,7 @@ def test_after_a_lost_answer_the_transport_goes_on(open_transport: Open, puppet:
 
 # --- privacy ----------------------------------------------------------------------------------------------------------
 
+
 ECHO = b"GET /messages/abc/recipients/%2B39-3471112223 Authorization: Bearer " + TOKEN.encode()
 
 
@@ -425,155 +366,6 @@ def test_urllib3_logs_its_requests_with_the_number_masked(puppet: Puppet, caplog
         transport.send(SEND)
     assert "/messages/abc/recipients/%2B*********223" in caplog.text
     assert '"POST /messages/ HTTP/1.1" 200' in caplog.text
-
-
-# --- TLS --------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def bundle(authority: trustme.CA, tmp_path: Path) -> Path:
-    path = tmp_path / "bundle.pem"
-    authority.cert_pem.write_to_path(str(path))
-    return path
-
-
-def serving(authority: trustme.CA, *names: str) -> Puppet:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*names).configure_cert(context)
-    server = Puppet(context)
-    server.answers(success([]))
-    return server
-
-
-@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_the_environments_ca_bundle_is_honoured_and_tls_is_spoken_over_one_connection(
-    open_transport: Open, authority: trustme.CA, bundle: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.setenv(name, str(bundle))
-    with serving(authority, "127.0.0.1") as server:
-        transport = open_transport(server.url)
-        assert [transport.send(request).status for request in (READ, SEND, READ)] == [200, 200, 200]
-        assert (len(server.asked), server.accepted) == (3, 1)
-
-
-def test_the_ca_bundle_may_be_a_directory(
-    open_transport: Open, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # An empty one trusts nobody. To fill one takes OpenSSL's own tool, for it names files by their hash.
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
-    with (
-        serving(authority, "127.0.0.1") as server,
-        pytest.raises(errors.OutcomeUnknownError, match="certificate verify failed"),
-    ):
-        open_transport(server.url).send(SEND)
-
-
-@pytest.mark.parametrize("names", [("127.0.0.1",), ("gateway.example",)], ids=["unknown authority", "other name"])
-def test_a_certificate_that_nobody_vouches_for_ends_the_exchange(
-    open_transport: Open,
-    authority: trustme.CA,
-    bundle: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    names: tuple[str, ...],
-) -> None:
-    if names != ("127.0.0.1",):
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-    with serving(authority, *names) as server:
-        with pytest.raises(errors.OutcomeUnknownError, match="certificate verify failed"):
-            open_transport(server.url).send(SEND)
-        assert server.asked == []
-
-
-class Greeter(Server):
-    """Speaks no TLS, and speaks first."""
-
-    def serve(self, raw: socket.socket) -> None:
-        raw.sendall(b"220 mail.example ESMTP\r\n")
-        raw.recv(1)
-
-
-def test_a_server_that_speaks_no_tls_ends_the_exchange(open_transport: Open) -> None:
-    with Greeter() as server, pytest.raises(errors.OutcomeUnknownError):
-        open_transport(f"https://{server.address}").send(SEND)
-
-
-@pytest.mark.parametrize("content", [None, "no certificate"])
-def test_a_ca_bundle_that_cannot_be_read_is_named(
-    open_transport: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
-) -> None:
-    path = tmp_path / "lost.pem"
-    if content is not None:
-        path.write_text(content)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
-    with pytest.raises(errors.ConfigurationError, match=r"REQUESTS_CA_BUNDLE .*lost\.pem"):
-        open_transport(f"https://{closed_port()}").send(SEND)
-
-
-# --- proxies ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def tunnel() -> Iterator[Tunnel]:
-    with Tunnel() as server:
-        yield server
-
-
-@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
-@pytest.mark.parametrize("scheme", ["http://", ""])
-def test_the_environments_proxy_is_used_for_https_and_never_sees_the_token(
-    open_transport: Open,
-    authority: trustme.CA,
-    bundle: Path,
-    tunnel: Tunnel,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    scheme: str,
-) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-    monkeypatch.setenv(name, scheme + tunnel.address)
-    with serving(authority, "127.0.0.1") as server:
-        transport = open_transport(server.url)
-        transport.send(READ)
-        transport.send(SEND)
-        transport.close()
-        assert [asked.method for asked in server.asked] == ["GET", "POST"]
-        assert [(asked.method, asked.path) for asked in tunnel.asked] == [("CONNECT", server.address)]
-        assert "authorization" not in tunnel.asked[0].headers
-
-
-@pytest.mark.parametrize("unless", ["127.0.0.1", "*"])
-def test_no_proxy_is_honoured(
-    open_transport: Open,
-    authority: trustme.CA,
-    bundle: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    unless: str,
-) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-    monkeypatch.setenv("HTTPS_PROXY", f"http://{closed_port()}")
-    monkeypatch.setenv("NO_PROXY", unless)
-    with serving(authority, "127.0.0.1") as server:
-        assert open_transport(server.url).send(READ).status == 200
-
-
-def test_a_proxy_that_is_not_there_means_not_sent(open_transport: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", f"http://{closed_port()}")
-    with pytest.raises(errors.NotSentError):
-        open_transport("https://gateway.example").send(SEND)
-
-
-@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
-def test_plain_http_never_leaves_this_machine_through_a_proxy(
-    open_transport: Open, puppet: Puppet, tunnel: Tunnel, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.setenv(name, f"http://{tunnel.address}")
-    assert open_transport(puppet.url).send(SEND).status == 200
-    assert tunnel.asked == []
 
 
 # --- with the tools that tests use ------------------------------------------------------------------------------------
