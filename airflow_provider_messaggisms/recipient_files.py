@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import Any
 
 import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -109,10 +109,11 @@ class RecipientFile:
 
 
 @contextmanager
-def _opened(path: Any) -> Iterator[TextIO]:
+def _lines_of(path: Any) -> Iterator[Iterator[str]]:
     try:
         with ObjectStoragePath(path).open("r", encoding="utf-8-sig", newline="") as file:  # type: ignore[no-untyped-call]
-            yield file
+            # Airflow 2 wraps the file in something that cannot be iterated over.
+            yield iter(file) if hasattr(type(file), "__iter__") else iter(file.readline, "")
     except FileNotFoundError:
         raise ConfigurationError(f"recipients_path: there is no file {path}") from None
     except UnicodeDecodeError:
@@ -128,24 +129,24 @@ def read_rows(path: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """
     name = str(path).lower()
     if name.endswith(".csv"):
-        with _opened(path) as file:
-            yield from _csv_rows(file)
+        with _lines_of(path) as lines:
+            yield from _csv_rows(lines)
     elif name.endswith(_JSON_SUFFIXES):
-        with _opened(path) as file:
-            yield from _json_rows(file)
+        with _lines_of(path) as lines:
+            yield from _json_rows(lines)
     else:
         raise ConfigurationError(f"recipients_path: expected a file ending in .csv, {' or '.join(_JSON_SUFFIXES)}")
 
 
-def _csv_rows(file: TextIO) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    header = file.readline()
+def _csv_rows(lines: Iterator[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    header = next(lines, "")
     delimiter = max(_DELIMITERS, key=header.count)
     columns = [column.strip() for column in next(csv.reader([header], delimiter=delimiter), [])]
     if columns.count("number") != 1 or len(set(columns)) != len(columns):
         raise ConfigurationError("recipients_path, line 1: expected one column 'number', and no name twice")
     number = columns.index("number")
     fields = [(index, column) for index, column in enumerate(columns) if index != number and column]
-    rows = csv.reader(file, delimiter=delimiter, strict=True)
+    rows = csv.reader(lines, delimiter=delimiter, strict=True)
     begins = 2
     try:
         for row in rows:
@@ -160,8 +161,8 @@ def _csv_rows(file: TextIO) -> Iterator[tuple[str, Mapping[str, Any]]]:
         raise ConfigurationError(f"recipients_path, line {rows.line_num + 1}: broken CSV ({error})") from None
 
 
-def _json_rows(file: TextIO) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for line_number, text in enumerate(file, start=1):
+def _json_rows(lines: Iterator[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for line_number, text in enumerate(lines, start=1):
         if not text.strip():
             continue
         line = f"line {line_number}"

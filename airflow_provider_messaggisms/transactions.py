@@ -177,6 +177,12 @@ class Transaction:
         """Add a chunk, and close the transaction with it if it is the last."""
         added = list(chunk)
         self._heed_stop(f"before message {message_id} was complete")
+        if close and self._added + len(added) != self.total:
+            self.delete(self.hook)
+            raise ProtocolError(
+                f"message {message_id} has {self._added + len(added)} recipients where there should be {self.total}; "
+                "nothing was sent, and the next try builds it anew"
+            )
         self.once.announce()
         try:
             message = self.hook.update_message(message_id, recipients=added, transaction=not close)
