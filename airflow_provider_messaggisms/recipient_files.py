@@ -3,13 +3,14 @@ Recipients from a file, row by row: CSV or JSON lines, wherever Airflow's ``Obje
 
 The column ``number`` says who; every other column is a field that the text may use as a placeholder. A file is read
 twice as a stream: once to check every row before anything is sent, once to send. What is kept in between is the
-numbers, to send to each once. A bad row is named by its line.
+numbers, to send to each once; a text without placeholders needs no more, and no second reading. A bad row is named by
+its line.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Collection, Iterator, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -56,15 +57,15 @@ class RecipientFile:
         names_of_airflow: Set[str] = frozenset(),
     ) -> None:
         self.path = path
-        self.numbers: set[str] = set()
         self.dropped: list[str] = []
         self.repeated = 0
         self._body = body
         self._used = placeholders(body)
         self._default_region = default_region
         self._validate = validate
-        for where, row in read_rows(path):
-            if names_of_airflow:
+        self._numbers: dict[str, None] = {}  # in the order of the file
+        for where, row in read_rows(path, (*self._used, *names_of_airflow)):
+            if not names_of_airflow.isdisjoint(row["fields"]):
                 check_no_clash(names_of_airflow, row["fields"])
             try:
                 addressee = self._read(where, row)
@@ -73,17 +74,25 @@ class RecipientFile:
                     raise
                 self.dropped.append(str(error))
                 continue
-            if addressee.number in self.numbers:
+            if addressee.number in self._numbers:
                 self.repeated += 1
             else:
-                self.numbers.add(addressee.number)
-        if not self.numbers:
+                self._numbers[addressee.number] = None
+        if not self._numbers:
             first = f"; the first: {self.dropped[0]}" if self.dropped else ""
             raise ConfigurationError(f"recipients_path: {path} names nobody who can be sent to{first}")
 
+    @property
+    def numbers(self) -> Set[str]:
+        """Whom the message goes to."""
+        return self._numbers.keys()
+
     def __iter__(self) -> Iterator[Addressee]:
-        waiting = set(self.numbers)
-        for where, row in read_rows(self.path):
+        return self._read_again() if self._used else map(Addressee, self._numbers)
+
+    def _read_again(self) -> Iterator[Addressee]:
+        waiting = set(self._numbers)
+        for where, row in read_rows(self.path, self._used):
             try:
                 addressee = self._read(where, row)
             except ConfigurationError:  # left out by the first reading
@@ -94,17 +103,11 @@ class RecipientFile:
         if waiting:
             raise ConfigurationError(f"recipients_path: {self.path} changed while it was read; nothing was sent")
 
-    def _read(self, where: str, row: Mapping[str, Any]) -> Addressee:
-        fields = row["fields"]
-        used = {name: fields[name] for name in self._used if name in fields}
-        addressee = read_recipient(
-            {"number": row["number"], "fields": used},
-            f"recipients_path, {where}",
-            default_region=self._default_region,
-            validate=self._validate,
-        )
-        if len(used) < len(self._used):
-            check_placeholders(self._body, [addressee], where=f"recipients_path, {where}")
+    def _read(self, where: str, row: dict[str, Any]) -> Addressee:
+        where = f"recipients_path, {where}"
+        addressee = read_recipient(row, where, default_region=self._default_region, validate=self._validate)
+        if len(addressee.fields) < len(self._used):
+            check_placeholders(self._body, [addressee], where=where)
         return addressee
 
 
@@ -120,32 +123,33 @@ def _lines_of(path: Any) -> Iterator[Iterator[str]]:
         raise ConfigurationError(f"recipients_path: {path} is not UTF-8 text; save it as such") from None
 
 
-def read_rows(path: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def read_rows(path: Any, names: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """
     Read the rows of a file of recipients, unchecked.
 
+    :param names: The fields to read; others are left out.
     :returns: For each row its place (``line 17``) and ``{"number": ..., "fields": {...}}``.
     :raises ConfigurationError: The file is missing, of another kind, or a row is broken.
     """
     name = str(path).lower()
     if name.endswith(".csv"):
         with _lines_of(path) as lines:
-            yield from _csv_rows(lines)
+            yield from _csv_rows(lines, names)
     elif name.endswith(_JSON_SUFFIXES):
         with _lines_of(path) as lines:
-            yield from _json_rows(lines)
+            yield from _json_rows(lines, names)
     else:
         raise ConfigurationError(f"recipients_path: expected a file ending in .csv, {' or '.join(_JSON_SUFFIXES)}")
 
 
-def _csv_rows(lines: Iterator[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _csv_rows(lines: Iterator[str], names: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     header = next(lines, "")
     delimiter = max(_DELIMITERS, key=header.count)
     columns = [column.strip() for column in next(csv.reader([header], delimiter=delimiter), [])]
     if columns.count("number") != 1 or len(set(columns)) != len(columns):
         raise ConfigurationError("recipients_path, line 1: expected one column 'number', and no name twice")
     number = columns.index("number")
-    fields = [(index, column) for index, column in enumerate(columns) if index != number and column]
+    fields = [(index, column) for index, column in enumerate(columns) if index != number and column in names]
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
     begins = 2
     try:
@@ -161,7 +165,7 @@ def _csv_rows(lines: Iterator[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         raise ConfigurationError(f"recipients_path, line {rows.line_num + 1}: broken CSV ({error})") from None
 
 
-def _json_rows(lines: Iterator[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _json_rows(lines: Iterator[str], names: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     for line_number, text in enumerate(lines, start=1):
         if not text.strip():
             continue
@@ -172,5 +176,5 @@ def _json_rows(lines: Iterator[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
             raise ConfigurationError(f"recipients_path, {line}: broken JSON ({error})") from None
         if not isinstance(row, dict):
             raise ConfigurationError(f"recipients_path, {line}: expected an object with 'number', got another kind")
-        fields = {name: value for name, value in row.items() if name != "number" and value is not None}
+        fields = {name: row[name] for name in names if name != "number" and row.get(name) is not None}
         yield line, {"number": row.get("number"), "fields": fields}
