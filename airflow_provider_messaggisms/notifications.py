@@ -29,6 +29,7 @@ from airflow_provider_messaggisms.budget import Budget, abounded, bounded, in_th
 from airflow_provider_messaggisms.events import Event, completed, event_of
 from airflow_provider_messaggisms.exceptions import ConfigurationError, DeliveryError, MessaggiSmsError
 from airflow_provider_messaggisms.gateway import calls
+from airflow_provider_messaggisms.gateway.cost import check_max_parts
 from airflow_provider_messaggisms.gateway.key import checked_key
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.phone import mask_numbers
@@ -118,8 +119,7 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         self._check()
 
     def _check(self) -> None:
-        if self.max_parts is not None and (not isinstance(self.max_parts, int) or self.max_parts < 1):
-            raise ConfigurationError(f"max_parts: {str(self.max_parts)[:40]!r} is not a whole number of 1 or more")
+        check_max_parts(self.max_parts)
         if self.once_per < timedelta(0):
             raise ConfigurationError(f"once_per: {self.once_per} is negative; zero never silences")
         if not 1 <= self.timeout_seconds <= 300:

@@ -15,6 +15,7 @@ from airflow_provider_messaggisms.exceptions import (
     MessageNotFoundError,
 )
 from airflow_provider_messaggisms.failing import failing_for_good
+from airflow_provider_messaggisms.gateway.cost import tally_of
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.recipients import Recipients, Validate
 from airflow_provider_messaggisms.gateway.schedule import send_day
@@ -62,6 +63,7 @@ class MessaggiSmsSendOperator(SendingOperator):
         self._name_dropped(recipients.dropped)
         once = self._once(hook, context, recipients.numbers)
         options = self._options(hook, once)
+        options = self._fitted(options, tally_of(options["body"], recipients), hook.settings)
 
         def send() -> str:
             message = self._send_plainly(hook, once, recipients.addressees, options)
@@ -124,6 +126,8 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
         left_out = {"dropped": len(recipients.dropped), "repeated": recipients.repeated}
         once = self._once(hook, context, recipients.numbers)
         options = self._options(hook, once)
+        tally = recipients.tally if isinstance(recipients, RecipientFile) else tally_of(options["body"], recipients)
+        options = self._fitted(options, tally, hook.settings)
 
         def send() -> str:
             if total == 1:
@@ -154,7 +158,7 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
         return self._adopted(message, once) if adopted else message
 
     def _read_recipients(self, hook: MessaggiSmsHook) -> Recipients | RecipientFile:
-        body, written = personal_value(self.body), personal_value(self.recipients)
+        body, written = self._written_body(), personal_value(self.recipients)
         if (self.recipients_path is None) == (written is None):
             raise ConfigurationError("recipients: give either recipients or recipients_path")
         if self.recipients_path is None:

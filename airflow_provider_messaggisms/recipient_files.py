@@ -18,6 +18,7 @@ import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
+from airflow_provider_messaggisms.gateway.cost import Tally
 from airflow_provider_messaggisms.gateway.recipients import (
     Addressee,
     OnInvalid,
@@ -59,6 +60,7 @@ class RecipientFile:
         self.path = path
         self.dropped: list[str] = []
         self.repeated = 0
+        self.tally = Tally(body)
         self._body = body
         self._used = placeholders(body)
         self._default_region = default_region
@@ -78,6 +80,7 @@ class RecipientFile:
                 self.repeated += 1
             else:
                 self._numbers[addressee.number] = None
+                self.tally.add(addressee.fields)
         if not self._numbers:
             first = f"; the first: {self.dropped[0]}" if self.dropped else ""
             raise ConfigurationError(f"recipients_path: {path} names nobody who can be sent to{first}")

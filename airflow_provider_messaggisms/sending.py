@@ -14,6 +14,7 @@ from airflow_provider_messaggisms.exceptions import ConfigurationError, Delivery
 from airflow_provider_messaggisms.failing import failing_for_good
 from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.calls import check_sender
+from airflow_provider_messaggisms.gateway.cost import OnTooLong, Tally, check_max_parts
 from airflow_provider_messaggisms.gateway.key import checked_key, with_key
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.recipients import (
@@ -60,6 +61,10 @@ class SendingOperator(PersonalTemplates, BaseOperator):
     :param custom: Anything that JSON can hold, kept with the message. Templated.
     :param callback_url: http(s) address that the gateway tells each change of state. Templated.
     :param callback_field: Form field for that; without it the report is the raw body. Templated.
+    :param max_parts: Most SMS parts that the text may take for any recipient, their fields filled in; 1 or more.
+        Default: no limit.
+    :param on_too_long: ``fail`` (default): a text that takes more fails the task before anything is sent. ``fit``: it
+        is written in the plain alphabet of SMS where that saves parts, and cut in its middle.
     :param on_invalid: ``fail`` (default): a number that cannot be sent to fails the task before anything is sent.
         ``drop``: it is left out and reported. Says also what becomes of the task if the gateway calls a number invalid.
     :param validate: ``full`` asks whether a number can be a mobile or fixed line of its country; ``possible`` only
@@ -102,6 +107,8 @@ class SendingOperator(PersonalTemplates, BaseOperator):
         custom: Any = None,
         callback_url: str | None = None,
         callback_field: str | None = None,
+        max_parts: int | None = None,
+        on_too_long: OnTooLong = "fail",
         on_invalid: OnInvalid = "fail",
         validate: Validate = "full",
         idempotency_key: str | None = None,
@@ -122,6 +129,8 @@ class SendingOperator(PersonalTemplates, BaseOperator):
         self.custom = custom
         self.callback_url = callback_url
         self.callback_field = callback_field
+        self.max_parts = max_parts
+        self.on_too_long = on_too_long
         self.on_invalid = on_invalid
         self.validate = validate
         self.idempotency_key = idempotency_key
@@ -153,6 +162,8 @@ class SendingOperator(PersonalTemplates, BaseOperator):
     def _check_arguments(self) -> None:
         one_of("on_invalid", self.on_invalid, get_args(OnInvalid))
         one_of("validate", self.validate, get_args(Validate))
+        one_of("on_too_long", self.on_too_long, get_args(OnTooLong))
+        check_max_parts(self.max_parts)
         if not isinstance(self.send_at_grace, timedelta):
             raise ConfigurationError(f"send_at_grace: expected a timedelta, got {type(self.send_at_grace).__name__}")
 
@@ -189,7 +200,7 @@ class SendingOperator(PersonalTemplates, BaseOperator):
             validate=self.validate,
             on_invalid=self.on_invalid,
         )
-        body = personal_value(self.body)
+        body = self._written_body()
         check_placeholders(body if isinstance(body, str) else "", recipients.addressees)
         return recipients
 
@@ -204,10 +215,9 @@ class SendingOperator(PersonalTemplates, BaseOperator):
     def _options(self, hook: MessaggiSmsHook, once: Once) -> dict[str, Any]:
         """Check all options and give them in the form that the hook takes."""
         settings = hook.settings
-        body = personal_value(self.body)
         options: dict[str, Any] = {
             "sender": check_sender(self.sender or settings.sender),
-            "body": str(body) if isinstance(body, int | float) else body,  # a native template makes a number of "42"
+            "body": self._written_body(),
             "test": as_flag("test", self.test) or False,
             "priority": as_number("priority", self.priority),
             "flash": as_flag("flash", self.flash),
@@ -219,6 +229,24 @@ class SendingOperator(PersonalTemplates, BaseOperator):
         }
         calls.send_message(recipients=_ANYBODY, **options)  # asks nobody: making a call checks what it says
         return options
+
+    def _written_body(self) -> Any:
+        body = personal_value(self.body)
+        return str(body) if isinstance(body, int | float) else body  # another task may give a number
+
+    def _fitted(self, options: dict[str, Any], tally: Tally, settings: Settings) -> dict[str, Any]:
+        """
+        Make the text fit, and say what sending it will take.
+
+        :raises ConfigurationError: It takes more parts than ``max_parts``, and ``on_too_long`` is ``fail``.
+        """
+        body, cost = tally.settle(self.max_parts, self.on_too_long)
+        if body != options["body"]:
+            self.log.warning(
+                "The text takes more than max_parts=%s; it was cut, as on_too_long='fit' says", self.max_parts
+            )
+        self.log.info("To send: %s", cost.described(settings.price_per_part_eur))
+        return {**options, "body": body}
 
     def _day(self, settings: Settings, once: Once) -> str | None:
         try:

@@ -63,6 +63,11 @@ FIELDS: dict[str, dict[str, Any]] = {
         "description": "Two letters, such as IT: the country of numbers written without an international prefix.",
         "schema": {"type": ["string", "null"]},
     },
+    "price_per_part_eur": {
+        "label": "Price of one SMS part (EUR)",
+        "description": "Only for the estimate in the log, before the gateway quotes its own price.",
+        "schema": {"type": ["number", "null"], "minimum": 0},
+    },
     "timestamp_send_format": {
         "label": "Format of scheduled times",
         "description": "Only for accounts whose gateway takes a time of day in timestamp_send: a strftime format.",
@@ -88,6 +93,7 @@ class Settings(Value, frozen=True):
     :param default_region: ISO 3166 code of numbers written without a prefix, or ``None``.
     :param timestamp_send_format: ``strftime`` form of scheduled times, or ``None``: days only.
     :param max_sockets: How many sockets all waits of one event loop share. 1 to 500, default 20.
+    :param price_per_part_eur: What one SMS part costs, for estimates; ``None`` where nobody has said.
     :param unknown_fields: Names in the connection's extra that mean nothing here: most likely typing errors.
     """
 
@@ -98,6 +104,7 @@ class Settings(Value, frozen=True):
         "timezone",
         "default_region",
         "timestamp_send_format",
+        "price_per_part_eur",
         "unknown_fields",
     )
     base_url: str
@@ -108,6 +115,7 @@ class Settings(Value, frozen=True):
     default_region: str | None = None
     timestamp_send_format: str | None = None
     max_sockets: int = DEFAULT_MAX_SOCKETS
+    price_per_part_eur: float | None = None
     unknown_fields: tuple[str, ...] = ()
 
     @classmethod
@@ -137,6 +145,7 @@ class Settings(Value, frozen=True):
             default_region=_region(given.get("default_region")),
             timestamp_send_format=_text("timestamp_send_format", given.get("timestamp_send_format")),
             max_sockets=_max_sockets(given.get("max_sockets", DEFAULT_MAX_SOCKETS)),
+            price_per_part_eur=_price(given.get("price_per_part_eur")),
             unknown_fields=tuple(sorted(name for name in given if name not in FIELDS)),
         )
 
@@ -215,6 +224,20 @@ def _timeout(value: Any) -> float:
             f"from 1 to {MAX_TIMEOUT_SECONDS:.0f}"
         )
     return seconds
+
+
+def _price(value: Any) -> float | None:
+    if value is None:
+        return None
+    try:
+        price = -1.0 if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        price = -1.0
+    if not 0 <= price < float("inf"):
+        raise ConfigurationError(
+            f"connection, field price_per_part_eur: {str(value)[:40]!r} is not a price of 0 or more"
+        )
+    return price
 
 
 def _max_sockets(value: Any) -> int:
