@@ -63,7 +63,7 @@ class MessaggiSmsSendOperator(SendingOperator):
         self._name_dropped(recipients.dropped)
         once = self._once(hook, context, recipients.numbers)
         options = self._options(hook, once)
-        options = self._fitted(options, tally_of(options["body"], recipients), hook.settings)
+        options = self._fitted(options, tally_of(options["body"], recipients), once)
 
         def send() -> str:
             message = self._send_plainly(hook, once, recipients.addressees, options)
@@ -127,7 +127,7 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
         once = self._once(hook, context, recipients.numbers)
         options = self._options(hook, once)
         tally = recipients.tally if isinstance(recipients, RecipientFile) else tally_of(options["body"], recipients)
-        options = self._fitted(options, tally, hook.settings)
+        options = self._fitted(options, tally, once)
 
         def send() -> str:
             if total == 1:

@@ -234,18 +234,23 @@ class SendingOperator(PersonalTemplates, BaseOperator):
         body = personal_value(self.body)
         return str(body) if isinstance(body, int | float) else body  # another task may give a number
 
-    def _fitted(self, options: dict[str, Any], tally: Tally, settings: Settings) -> dict[str, Any]:
+    def _fitted(self, options: dict[str, Any], tally: Tally, once: Once) -> dict[str, Any]:
         """
         Make the text fit, and say what sending it will take.
 
         :raises ConfigurationError: It takes more parts than ``max_parts``, and ``on_too_long`` is ``fail``.
         """
-        body, cost = tally.settle(self.max_parts, self.on_too_long)
+        try:
+            body, cost = tally.settle(self.max_parts, self.on_too_long)
+        except ConfigurationError:
+            if once.is_sent():  # a shorter one, by an earlier try
+                return options
+            raise
         if body != options["body"]:
             self.log.warning(
                 "The text takes more than max_parts=%s; it was cut, as on_too_long='fit' says", self.max_parts
             )
-        self.log.info("To send: %s", cost.described(settings.price_per_part_eur))
+        self.log.info("To send: %s", cost.described(once.hook.settings.price_per_part_eur))
         return {**options, "body": body}
 
     def _day(self, settings: Settings, once: Once) -> str | None:

@@ -80,6 +80,16 @@ def test_a_text_that_is_too_long_fails_the_task_for_good_and_costs_nothing(
     assert posts(messaggisms_gateway) == 0
 
 
+def test_a_later_try_whose_text_is_too_long_adopts_what_an_earlier_one_sent(
+    send: Callable[..., None], messaggisms_gateway: Gateway, context: dict[str, Any]
+) -> None:
+    send(body="x" * 160, max_parts=1)
+    context["ti"].try_number = 2
+    send(body="x" * 161, max_parts=1)
+    assert {sms.text for sms in messaggisms_gateway.inbox()} == {"x" * 160}
+    assert len(messaggisms_gateway.inbox()) == 2
+
+
 def test_a_field_can_make_it_too_long(send: Callable[..., None], messaggisms_gateway: Gateway) -> None:
     long = {"number": BEN, "fields": {"name": "B" * 60}}
     with pytest.raises(AirflowFailException, match="2 SMS parts"):
