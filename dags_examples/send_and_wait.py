@@ -1,10 +1,8 @@
 """
 Send one SMS and wait until the phone has it.
 
-Two tasks: the first hands the SMS to the gateway and returns the message's id, the second waits for the delivery report
-and fails if it is negative. Both use the connection ``messaggisms_default``.
-
-A trigger may name another number, sender or text in the run's configuration; the defaults suit the local emulator.
+The first task hands it to the gateway and returns the message's id; the second waits for the delivery report and fails
+if that is negative. Both use the connection ``messaggisms_default``. A run may be given another number or text.
 """
 
 from __future__ import annotations
@@ -33,7 +31,6 @@ with DAG(
         recipients="{{ params.number }}",
         body="{{ params.text }}",
     )
-
     MessaggiSmsDeliverySensor(
         task_id="wait",
         message_id=send.output,  # the sensor runs after the send, with the id that it returned

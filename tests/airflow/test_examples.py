@@ -1,0 +1,97 @@
+"""The example DAGs do what their words say. Not collected on Airflow 2: they import from ``airflow.sdk``."""
+
+from __future__ import annotations
+
+import ast
+import runpy
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import task
+
+from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
+from tests.airflow.conftest import Run
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "dags_examples").glob("*.py"))
+DAY_SECONDS = 86_400
+
+
+def example(name: str) -> Any:
+    """Read an example, as the DAG processor does."""
+    (path,) = (path for path in EXAMPLES if path.stem == name)
+    return runpy.run_path(str(path))["dag"]
+
+
+def succeeded(run: Any) -> bool:
+    """Tell whether all tasks of a run are green."""
+    return {str(ti.state) for ti in run.get_task_instances()} == {"success"}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_one_short_commented_idea(path: Path) -> None:
+    source = path.read_text()
+    assert len(source.splitlines()) <= 40
+    assert len((ast.get_docstring(ast.parse(source)) or "").splitlines()) >= 3
+    dag = example(path.stem)
+    assert (dag.dag_id, dag.doc_md) == (path.stem, ast.get_docstring(ast.parse(source), clean=False))
+    assert dag.schedule is None  # nothing is sent by merely having it
+    assert dag.tags == {"messaggisms"}
+
+
+def test_send_and_wait(run_dag: Run, messaggisms_gateway: Gateway) -> None:
+    dag = example("send_and_wait")
+    with dag:
+
+        @task
+        def time_passes() -> None:
+            messaggisms_gateway.advance(10)
+
+        dag.get_task("send") >> time_passes() >> dag.get_task("wait")
+    assert succeeded(run_dag(dag, run_conf={"number": "+44 7400 123456", "text": "It is done"}))
+    (sms,) = messaggisms_gateway.inbox()
+    assert (sms.number, sms.text, sms.state) == ("+44-7400123456", "It is done", "DELIVERED_TO_HANDSET")
+
+
+def test_personalised(run_dag: Run, messaggisms_gateway: Gateway) -> None:
+    assert succeeded(run_dag(example("personalised")))
+    assert {(sms.number, sms.text) for sms in messaggisms_gateway.inbox()} == {
+        ("+39-3491234567", "Dear Anna, see you at 9:30. Ref. personalised"),
+        ("+44-7400123456", "Dear Ben, see you at 10:15. Ref. personalised"),
+    }
+
+
+def test_scheduled_day(run_dag: Run, messaggisms_gateway: Gateway) -> None:
+    assert succeeded(run_dag(example("scheduled_day"), run_conf={"days": 3}))
+    messaggisms_gateway.advance(DAY_SECONDS)
+    assert messaggisms_gateway.inbox() == []
+    messaggisms_gateway.advance(3 * DAY_SECONDS)
+    assert [sms.number for sms in messaggisms_gateway.inbox()] == ["+39-3491234567"]
+
+
+def test_reminder_to_the_minute(run_dag: Run, messaggisms_gateway: Gateway) -> None:
+    began = datetime.now(UTC)
+    assert succeeded(run_dag(example("reminder_to_the_minute"), run_conf={"minutes": 1 / 60}))
+    assert datetime.now(UTC) >= began + timedelta(seconds=1)
+    assert [sms.text for sms in messaggisms_gateway.inbox()] == ["See you in two hours."]
+
+
+def test_send_reschedule_cancel(run_dag: Run, messaggisms_gateway: Gateway) -> None:
+    assert succeeded(run_dag(example("send_reschedule_cancel")))
+    assert [exchange.method for exchange in messaggisms_gateway.requests()] == ["POST", "PUT", "DELETE"]
+    messaggisms_gateway.advance(20 * DAY_SECONDS)
+    assert messaggisms_gateway.inbox() == []
+
+
+def test_many_from_a_file(run_dag: Run, messaggisms_gateway: Gateway, tmp_path: Path) -> None:
+    dag = example("many_from_a_file")
+    path = tmp_path / "people.csv"
+    _, _, content = str(dag.doc_md).partition("::\n")
+    lines = [line.strip() for line in content.splitlines() if "," in line and line.startswith("    ")]
+    path.write_text("\n".join(lines))  # the very file that the example describes
+    assert succeeded(run_dag(dag, run_conf={"path": f"file://{path}"}))
+    assert {sms.text for sms in messaggisms_gateway.inbox()} == {
+        "Dear Anna, our doors are open on Saturday.",
+        "Dear Ben, our doors are open on Saturday.",
+    }
