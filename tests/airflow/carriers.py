@@ -1,8 +1,4 @@
-"""
-Transports to test with, on either face.
-
-A module names this one in its ``pytest_plugins``.
-"""
+"""Transports to test with, on either face."""
 
 from __future__ import annotations
 

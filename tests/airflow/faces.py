@@ -1,8 +1,4 @@
-"""
-Hooks to test with, on either face, and what they talk to: the emulator, or a puppet that answers whatever a test wants.
-
-A module names this one in its ``pytest_plugins``.
-"""
+"""Hooks to test with, on either face, and what they talk to: the emulator, or a puppet that does what a test wants."""
 
 from __future__ import annotations
 

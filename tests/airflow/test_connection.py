@@ -16,8 +16,6 @@ from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from tests.airflow.faces import AT_ONCE, TOKEN, Open
 from tests.airflow.puppet import Puppet, cut, http, refusal
 
-pytest_plugins = ["tests.airflow.faces"]
-
 #: Airflow 2.11 itself uses what Flask has deprecated, and warns of an extra that is no JSON object.
 OLD_AIRFLOW = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -19,8 +19,6 @@ from tests.airflow.puppet import (
     success,
 )
 
-pytest_plugins = ["tests.airflow.carriers"]
-
 
 @pytest.fixture
 def puppet() -> Iterator[Puppet]:

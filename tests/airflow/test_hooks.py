@@ -22,8 +22,6 @@ from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from tests.airflow.faces import TOKEN, Open
 from tests.airflow.puppet import Puppet, cut, dripping, refusal, silence, success
 
-pytest_plugins = ["tests.airflow.faces"]
-
 ROSA, LEA, GONE = "+39-3471112223", "+39-3482223334", "+39-3493330001"
 LATER = date.today() + timedelta(days=30)
 HELLO: dict[str, Any] = {"sender": "Depot", "body": "Hello"}

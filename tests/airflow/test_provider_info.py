@@ -18,8 +18,6 @@ from airflow_provider_messaggisms import get_provider_info
 from airflow_provider_messaggisms.gateway.settings import FIELDS
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 
-pytest_plugins = ["tests.airflow.faces"]
-
 #: Airflow 2.11 itself uses what Flask has deprecated, and warns of an extra that is no JSON object.
 OLD_AIRFLOW = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -35,8 +35,6 @@ from tests.airflow.puppet import (
     then,
 )
 
-pytest_plugins = ["tests.airflow.carriers"]
-
 ADD = Request("PUT", "/messages/abc", "/messages/{id}", b'{"recipients": []}')
 CANCEL = Request("DELETE", "/messages/abc", "/messages/{id}")
 

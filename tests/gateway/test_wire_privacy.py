@@ -172,6 +172,11 @@ def test_any_envelope_is_a_value_or_one_of_our_errors(envelope: dict[str, Any], 
     assert envelope["success"] is not False
 
 
+@pytest.mark.parametrize("code", [393471112223, "393471112223", 347111222.0, [393471112223], {"to": 393471112223}])
+def test_a_number_in_the_place_of_the_code_is_not_shown(code: Any) -> None:
+    assert "347111222" not in shown(error_of(refusal(422, code)))
+
+
 def test_no_repr_shows_a_path_a_body_a_header_or_data() -> None:
     answer = Response(200, {"Set-Cookie": "s3cret"}, b'{"data": ["+39-3471112223"]}', hidden=(TOKEN,))
     call = Call(post(), lambda _: None, repeatable=False)
