@@ -13,9 +13,9 @@ equal triggers only and not the client, it takes a trigger off its triggerer's q
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator
-from contextlib import asynccontextmanager
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Generator
+from types import TracebackType
+from typing import Any, NamedTuple, Self, TypeVar
 from weakref import WeakKeyDictionary
 
 from airflow_provider_messaggisms.exceptions import AuthenticationError, MessaggiSmsError, RateLimitedError
@@ -144,21 +144,47 @@ class View:
             answer.result = await self._lookout.exchange(call)
             answer.came = clock()
         finally:
-            if answer.came is None:
-                del self._answers[call.request.path]
+            if answer.came is None or self.seats == 1:
+                del self._answers[call.request.path]  # of no use to anybody else
             if answer.arrival is not None:
                 answer.arrival.set()
         return answer
 
 
 class Seat:
-    """One wait's place at a lookout."""
+    """
+    The place of one wait at the lookout of its connection, as a context manager. Who leaves last closes the client.
 
-    __slots__ = ("_view", "looked_at")
+    :param conn_id: Id of the connection.
+    :param message_id: What the wait looks at.
+    """
 
-    def __init__(self, view: View) -> None:
-        self._view = view
+    __slots__ = ("_conn_id", "_lookout", "_message_id", "_view", "looked_at")
+
+    def __init__(self, conn_id: str, message_id: str) -> None:
+        self._conn_id = conn_id
+        self._message_id = message_id
         self.looked_at = float("-inf")
+
+    async def __aenter__(self) -> Self:
+        lookouts = _lookouts.setdefault(asyncio.get_running_loop(), {})
+        self._lookout = lookouts.get(self._conn_id) or lookouts.setdefault(self._conn_id, Lookout(self._conn_id))
+        self._view = self._lookout.views.get(self._message_id) or View(self._lookout)
+        self._lookout.views[self._message_id] = self._view
+        self._lookout.seats += 1
+        self._view.seats += 1
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lookout.seats -= 1
+        self._view.seats -= 1
+        if not self._view.seats:
+            del self._lookout.views[self._message_id]
+        if not self._lookout.seats:
+            del _lookouts[asyncio.get_running_loop()][self._conn_id]
+            await self._lookout.aclose()
 
     async def follow(self, steps: Generator[Call[Any], Any, T]) -> T:
         """Make the calls of a look, give it their results or errors, and return what it returns."""
@@ -175,29 +201,9 @@ class Seat:
         finally:
             steps.close()
 
-    async def sleep(self, pause: float) -> None:
-        """Sleep until so many seconds after the last look, which somebody else may have made a while ago."""
-        await asyncio.sleep(max(0.0, self.looked_at + pause - asyncio.get_running_loop().time()))
+    def left(self, pause: float) -> float:
+        """Say how much is left of a pause that began with the last look, which somebody else may have made."""
+        return max(0.0, self.looked_at + pause - asyncio.get_running_loop().time())
 
 
 _lookouts: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Lookout]] = WeakKeyDictionary()
-
-
-@asynccontextmanager
-async def seat_for(conn_id: str, message_id: str) -> AsyncIterator[Seat]:
-    """Take a seat for a wait on a message. Who leaves last closes the client."""
-    lookouts = _lookouts.setdefault(asyncio.get_running_loop(), {})
-    lookout = lookouts.setdefault(conn_id, Lookout(conn_id))
-    view = lookout.views.setdefault(message_id, View(lookout))
-    lookout.seats += 1
-    view.seats += 1
-    try:
-        yield Seat(view)
-    finally:
-        lookout.seats -= 1
-        view.seats -= 1
-        if not view.seats:
-            del lookout.views[message_id]
-        if not lookout.seats:
-            del lookouts[conn_id]
-            await lookout.aclose()

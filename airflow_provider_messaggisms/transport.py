@@ -198,7 +198,7 @@ class AsyncTransport:
             does a GET or DELETE, where that is no harm.
         """
         import aiohttp
-        from yarl import URL
+        import yarl
 
         if request.method == "PUT":
             raise NotImplementedError("aiohttp may repeat a PUT by itself; use SyncTransport")
@@ -209,7 +209,7 @@ class AsyncTransport:
         try:
             async with session.request(
                 request.method,
-                URL(self._settings.base_url + request.path, encoded=True),
+                yarl.URL(self._settings.base_url + request.path, encoded=True),
                 data=request.body,
                 allow_redirects=False,
                 timeout=_client_timeout(self._settings, total_seconds),

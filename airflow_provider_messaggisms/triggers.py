@@ -15,7 +15,7 @@ from airflow_provider_messaggisms.exceptions import MessaggiSmsError
 from airflow_provider_messaggisms.gateway.delivery import Rule
 from airflow_provider_messaggisms.gateway.pace import DEFAULT_OUTAGE_TOLERANCE_SECONDS, Pace
 from airflow_provider_messaggisms.gateway.watch import Watch
-from airflow_provider_messaggisms.lookout import seat_for
+from airflow_provider_messaggisms.lookout import Seat
 
 
 class MessaggiSmsDeliveryTrigger(BaseTrigger):
@@ -99,8 +99,10 @@ class MessaggiSmsDeliveryTrigger(BaseTrigger):
             self.outage_tolerance,
             say=lambda level, text: self.log.log(level, "%s", text),
         )
-        async with seat_for(self.messaggisms_conn_id, self.message_id) as seat:
+        async with Seat(self.messaggisms_conn_id, self.message_id) as seat:
             await asyncio.sleep(watch.first_pause(time.time()))
-            while (report := await seat.follow(watch.look(time.time()))) is None:
-                await seat.sleep(watch.pause(time.time()))
-            return report
+            while True:
+                report = await seat.follow(watch.look(time.time()))
+                if report is not None:
+                    return report
+                await asyncio.sleep(seat.left(watch.pause(time.time())))

@@ -103,7 +103,6 @@ _PREFIXES = {
     "REJECTED": Fate.FAILED,
 }
 _AT_OPERATOR = "DELIVERED_TO_OPERATOR"
-_STRICT = Rule()
 
 
 def state_of(recipient: Delivery) -> str:
@@ -115,10 +114,14 @@ def state_of(recipient: Delivery) -> str:
 def fate_of(recipient: Delivery, rule: Rule) -> Fate | None:
     """Judge one recipient; ``None`` for a state that the contract does not know."""
     state = state_of(recipient)
-    if state == "NOT_DISPATCHED":
-        return Fate.PENDING
     if state == _AT_OPERATOR:
         return Fate.DELIVERED if rule.accept_delivered_to_operator else Fate.PENDING
+    return _fate_in(state, recipient)
+
+
+def _fate_in(state: str, recipient: Delivery) -> Fate | None:
+    if state == "NOT_DISPATCHED":
+        return Fate.PENDING
     if state in ("DELIVERED", "DELIVERED_TO_HANDSET"):
         return Fate.DELIVERED
     by_name = _PREFIXES.get(state.split("_", 1)[0])
@@ -159,7 +162,7 @@ class Tally:
             if state == _AT_OPERATOR:
                 self.at_operator += 1
                 continue
-            match fate_of(recipient, _STRICT):
+            match _fate_in(state, recipient):
                 case Fate.DELIVERED:
                     self.delivered += 1
                 case Fate.FAILED:
@@ -209,7 +212,7 @@ def _one(recipient: Delivery, delivered: int) -> str:
     number, state = mask(recipient.number or ""), state_of(recipient)
     if delivered:
         return f"delivered to {number}{_after(recipient)}"
-    if fate_of(recipient, _STRICT) is Fate.FAILED:
+    if _fate_in(state, recipient) is Fate.FAILED:
         return f"not delivered to {number}: {state} ({_reason(recipient)})"
     return f"not yet delivered to {number}: {state}"
 

@@ -43,7 +43,7 @@ TRUST = 10
 _SCHEDULED_SECONDS = 60.0
 
 
-@dataclass
+@dataclass(slots=True)
 class Watch:
     """
     One wait on one message. Times are seconds since the epoch.
@@ -67,18 +67,21 @@ class Watch:
     say: Callable[[int, str], None] = lambda level, text: None
     chance: Callable[[], float] = random.random
 
+    _large: bool | None = field(default=None, init=False)
+    _get_tally: Call[Tally] | None = field(default=None, init=False)
+    _summary: Statistics | None = field(default=None, init=False)
+    _read: Statistics | None = field(default=None, init=False)  # the summary when the recipients were last read
+    _unmoved: int = field(default=0, init=False)  # looks since the summary moved
+    _trust: int = field(default=1, init=False)
+    _said: str = field(default="", init=False)
+    _unknown: tuple[str, ...] = field(default=(), init=False)
+    _pending: dict[str, int] | None = field(default=None, init=False)  # the counts last judged
+    _failures: int = field(default=0, init=False)
+    _failing_since: float = field(default=0.0, init=False)
+    _retry_after: float | None = field(default=None, init=False)
+
     def __post_init__(self) -> None:
-        self._large: bool | None = None
-        self._summary: Statistics | None = None
-        self._read: Statistics | None = None
         self._unmoved = self.looks % SAFEGUARD_LOOKS
-        self._trust = 1
-        self._said = ""
-        self._unknown: set[str] = set()
-        self._pending: dict[str, int] | None = None
-        self._failures = 0
-        self._failing_since = 0.0
-        self._retry_after: float | None = None
 
     def look(self, now: float) -> Look:
         """
@@ -99,9 +102,10 @@ class Watch:
         if tally is None or tally.states == self._pending:
             return None
         verdict = tally.verdict(self.message_id, self.rule)
-        for state in set(verdict.unknown_states) - self._unknown:
-            self._unknown.add(state)
-            self.say(logging.WARNING, f"unknown state {state!r}: waiting on, as if it were intermediate")
+        for state in verdict.unknown_states:
+            if state not in self._unknown:
+                self._unknown += (state,)
+                self.say(logging.WARNING, f"unknown state {state!r}: waiting on, as if it were intermediate")
         self._say_change(verdict.sentence())
         if verdict.fate is Fate.FAILED:
             raise verdict.error()
@@ -126,7 +130,8 @@ class Watch:
             self._large = is_large(message)
             if self._large and not self._is_worth_reading(message):
                 return None
-        tally: Tally = yield calls.get_tally(self.message_id, many=self._large)
+        self._get_tally = self._get_tally or calls.get_tally(self.message_id, many=self._large)
+        tally: Tally = yield self._get_tally
         if self._large and self._agrees(tally):
             self._trust = TRUST
         return tally
