@@ -146,17 +146,21 @@ def test_a_file_that_is_cut_while_it_is_sent_leaves_nothing_behind(
     context: dict[str, Any], messaggisms_gateway: Gateway, tmp_path: Path
 ) -> None:
     path = tmp_path / "people.csv"
-    path.write_text("\n".join(["number", *people(3000)]))
+
+    def write(count: int) -> None:
+        path.write_text("\n".join(["number,name", *(f"{number},Anna" for number in people(count))]))
 
     class Cutting(dict[str, Any]):
         """A task state that cuts the file when the task is about to write to the gateway."""
 
         def set(self, key: str, value: Any, *, retention: Any = None) -> None:
-            path.write_text("\n".join(["number", *people(10)]))
+            write(10)
+
+    write(3000)
 
     context["task_state_store"] = Cutting()
     with pytest.raises(ConfigurationError, match="changed while it was read; nothing was sent") as caught:
-        execute(context, recipients_path=str(path), chunk_size=100)
+        execute(context, recipients_path=str(path), chunk_size=100, body="Dear {{name}}")
     assert isinstance(caught.value, AirflowFailException)
     found = writes(messaggisms_gateway)
     assert (found[0], found[1], found[-1]) == ("POST", "PUT", "DELETE")
