@@ -25,6 +25,7 @@ from airflow_provider_messaggisms.recipient_files import RecipientFile
 from airflow_provider_messaggisms.sending import SendingOperator
 from airflow_provider_messaggisms.templating import as_number, one_of, personal_value
 from airflow_provider_messaggisms.transactions import Guards, Transaction
+from airflow_provider_messaggisms.waiting import OptionallyWaitingOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -233,12 +234,12 @@ class MessaggiSmsCancelOperator(BaseOperator):
         return self.message_id
 
 
-class MessaggiSmsRescheduleOperator(BaseOperator):
+class MessaggiSmsRescheduleOperator(OptionallyWaitingOperator):
     """
     Move a message that is not on its way yet to another day.
 
     No recipient is repeated, for some gateways would send to it twice. Doing it again does no harm, so an unknown
-    outcome is left to Airflow's retry. Returns the message's id.
+    outcome is left to Airflow's retry. Returns the message's id. It can wait for the delivery as the send operators do.
 
     :param message_id: The gateway's id, as a send operator returns it. Templated.
     :param timestamp_send: The new day, as the send operators take it. Templated.
@@ -266,6 +267,7 @@ class MessaggiSmsRescheduleOperator(BaseOperator):
     def execute(self, context: Context) -> str:
         """Reschedule; return the message's id."""
         with failing_for_good(), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
+            self.check_wait()
             settings = hook.settings
             day = send_day(
                 self.timestamp_send,
@@ -281,4 +283,4 @@ class MessaggiSmsRescheduleOperator(BaseOperator):
                 hint = f"{error.message}. If it wants recipients: cancel the message and send it anew on the new day"
                 raise InvalidRequestError(error.status, error.code, hint, route="PUT /messages/{id}") from error
         self.log.info("Message %s is to be sent on %s", self.message_id, day)
-        return self.message_id
+        return self.deliver(context, self.message_id)

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, get_args
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from airflow_provider_messaggisms.exceptions import ConfigurationError, DeliveryError
 from airflow_provider_messaggisms.failing import failing_for_good
 from airflow_provider_messaggisms.gateway import calls
@@ -30,6 +28,7 @@ from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.once import Once, Origin, key_for
 from airflow_provider_messaggisms.templating import PersonalTemplates, as_flag, as_number, one_of, personal_value
+from airflow_provider_messaggisms.waiting import OptionallyWaitingOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -40,7 +39,7 @@ _MAX_NAMED = 20
 _ANYBODY = (Addressee("+39-3490000000"),)
 
 
-class SendingOperator(PersonalTemplates, BaseOperator):
+class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
     """
     Base of the send operators.
 
@@ -71,6 +70,9 @@ class SendingOperator(PersonalTemplates, BaseOperator):
         whether its length can be right.
     :param idempotency_key: Replaces the key that is derived from dag, run, task, map index and recipients. Templated.
     :param messaggisms_conn_id: Id of the connection. Default ``messaggisms_default``. Templated.
+
+    With ``wait_for_delivery=True`` the task ends when the SMS have arrived; how it waits say the parameters of
+    :class:`~airflow_provider_messaggisms.waiting.OptionallyWaitingOperator`.
     """
 
     template_fields: Sequence[str] = (
@@ -153,7 +155,8 @@ class SendingOperator(PersonalTemplates, BaseOperator):
             self._check_arguments()
             once, send = self._prepare(hook, context)
             self._wait_until_due(once, waited_until)
-            return send()
+            message_id = send()
+        return self.deliver(context, message_id)
 
     def _prepare(self, hook: MessaggiSmsHook, context: Context) -> tuple[Once, Callable[[], str]]:
         """Check everything that can be checked without spending money; return what sends and gives the message's id."""
@@ -164,6 +167,7 @@ class SendingOperator(PersonalTemplates, BaseOperator):
         one_of("validate", self.validate, get_args(Validate))
         one_of("on_too_long", self.on_too_long, get_args(OnTooLong))
         check_max_parts(self.max_parts)
+        self.check_wait()
         if not isinstance(self.send_at_grace, timedelta):
             raise ConfigurationError(f"send_at_grace: expected a timedelta, got {type(self.send_at_grace).__name__}")
 

@@ -183,6 +183,15 @@ class OptionallyWaitingOperator(WaitingOperator):
             return float(conf.getfloat("sensors", "default_timeout"))
         return seconds_of("timeout", self.timeout)
 
+    def check_wait(self) -> None:
+        """
+        Check what concerns the wait, before anything is sent.
+
+        :raises ConfigurationError: An argument is wrong.
+        """
+        self.new_watch("", since=0.0)
+        self.limit_seconds()
+
     def deliver(self, context: Context, message_id: str) -> str:
         """Wait for the delivery of a message, if that is wanted; return its id."""
         if self.wait_for_delivery:
