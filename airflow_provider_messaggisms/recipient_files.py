@@ -95,16 +95,22 @@ class RecipientFile:
 
     def _read_again(self) -> Iterator[Addressee]:
         waiting = set(self._numbers)
-        for where, row in read_rows(self.path, self._used):
-            try:
-                addressee = self._read(where, row)
-            except ConfigurationError:  # left out by the first reading
-                continue
-            if addressee.number in waiting:
-                waiting.remove(addressee.number)
-                yield addressee
+        try:
+            for where, row in read_rows(self.path, self._used):
+                try:
+                    addressee = self._read(where, row)
+                except ConfigurationError:  # left out by the first reading
+                    continue
+                if addressee.number in waiting:
+                    waiting.remove(addressee.number)
+                    yield addressee
+        except ConfigurationError as error:
+            raise self._changed(f" ({error})") from None
         if waiting:
-            raise ConfigurationError(f"recipients_path: {self.path} changed while it was read; nothing was sent")
+            raise self._changed()
+
+    def _changed(self, detail: str = "") -> ConfigurationError:
+        return ConfigurationError(f"recipients_path: {self.path} changed while it was read{detail}; nothing was sent")
 
     def _read(self, where: str, row: dict[str, Any]) -> Addressee:
         where = f"recipients_path, {where}"
