@@ -102,11 +102,11 @@ def then(data: bytes, end: Callable[[Connection], None]) -> Callable[[Connection
 
 
 def dripping(head: bytes, seconds: float) -> Callable[[Connection], None]:
-    """Answer a head, then a blank every so often, for ever."""
+    """Answer a head, then a blank every so often; a hundred and fifty of them, so that nothing hangs for ever."""
 
     def play(connection: Connection) -> None:
         connection.send(head)
-        while not connection.over.is_set():
+        for _ in range(150):
             connection.send(b" ")
             connection.wait(seconds)
 

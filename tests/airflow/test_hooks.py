@@ -256,7 +256,7 @@ def test_an_exchange_ends_before_airflow_gives_its_task_up(
     open_hook: Open, puppet: Puppet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT", "0.4")
-    puppet.answers(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", 0.02))
+    puppet.answers(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 150\r\n\r\n", 0.02))
     with pytest.raises(errors.OutcomeUnknownError):
         open_hook(retry_policy=RetryPolicy(attempts=1)).list_messages()
 

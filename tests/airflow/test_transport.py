@@ -259,13 +259,13 @@ def test_silence_beyond_the_read_time_out_means_that_the_outcome_is_unknown(
 
 
 def test_an_answer_that_drips_in_ends_with_the_deadline(open_transport: Open, puppet: Puppet) -> None:
-    puppet.answers(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", 0.02))
+    puppet.answers(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 150\r\n\r\n", 0.02))
     with pytest.raises(errors.OutcomeUnknownError):
         open_transport(puppet.url, total_seconds=0.4).send(SEND)
 
 
 def test_one_exchange_may_be_given_less_time_than_the_others(puppet: Puppet) -> None:
-    puppet.answers(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", 0.02))
+    puppet.answers(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 150\r\n\r\n", 0.02))
     settings = Settings(puppet.url, TOKEN)
     with SyncTransport(settings) as transport, pytest.raises(errors.OutcomeUnknownError):
         transport.send(SEND, within_seconds=0.2)
