@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -62,6 +63,16 @@ def test_a_process_that_is_killed_lets_go() -> None:
             holder.kill()
             holder.wait()
             assert mine.take()
+
+
+def test_it_is_let_go_of_although_a_fork_has_the_file_open_too() -> None:
+    with LocalLock("storm") as mine:
+        mine.take()
+        assert mine._file is not None
+        forks = os.dup(mine._file)
+    with LocalLock("storm") as other:
+        assert other.take()
+    os.close(forks)
 
 
 def test_its_file_is_private_and_says_nothing(tmp_path: Path) -> None:

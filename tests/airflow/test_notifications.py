@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG, BaseNotifier, BaseOperator
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.exceptions import (
@@ -40,10 +41,13 @@ Face = Callable[[MessaggiSmsNotifier, Any], None]
 
 
 def call_back(notifier: MessaggiSmsNotifier, context: Any) -> None:
-    """Do what Airflow does in a worker or a dag-processor, and let no error be swallowed, as Airflow 2 does."""
-    mine = notifier._copy()
-    mine.render_template_fields(context)
-    mine.notify(context)
+    """Do what Airflow does in a worker or a dag-processor."""
+    if AIRFLOW_V_3_0_PLUS:
+        notifier(context)
+    else:  # the same, but for the errors, which Airflow 2 logs and swallows
+        mine = notifier._copy()
+        mine.render_template_fields(context)
+        mine.notify(context)
 
 
 def call_back_awaited(notifier: MessaggiSmsNotifier, context: Any) -> None:
@@ -235,8 +239,16 @@ def test_a_wrong_number_does_not_keep_the_others_from_their_alarm(
 
 
 def test_a_number_that_may_exist_is_tried(face: Face, gateway: Gateway) -> None:
-    face(alarm(recipients="+39 311 123 4567"), task_failed())
-    assert numbers(gateway) == {"+39-3111234567"}
+    face(alarm(recipients="+39 300 123 4567"), task_failed())
+    assert numbers(gateway) == {"+39-3001234567"}
+
+
+def test_it_says_what_it_was_called_for_although_the_context_does_not(face: Face, gateway: Gateway) -> None:
+    notifier = alarm()
+    with DAG("etl", schedule=None):
+        operator = BaseOperator(task_id="load", on_retry_callback=notifier)
+    face(notifier, killed(try_number=3, task=operator))
+    assert texts(gateway)[0].startswith("Will retry: etl.load")
 
 
 def test_the_connection_knows_the_country_of_short_numbers(face: Face, gateway: Gateway) -> None:
@@ -463,6 +475,32 @@ def test_a_connection_that_cannot_be_read_in_time_holds_nobody_up(gateway: Gatew
     with pytest.raises(OutcomeUnknownError, match="not done within 1 s"):
         call_back(Stuck(recipients=ANNA, timeout_seconds=1), task_failed())
     released.set()
+
+
+def test_an_alarm_is_made_outside_of_the_event_loop(gateway: Gateway) -> None:
+    made_in: list[int] = []
+
+    class Watched(MessaggiSmsNotifier):
+        def _alarm(self, *args: Any) -> Any:
+            made_in.append(threading.get_ident())
+            return super()._alarm(*args)
+
+    call_back_awaited(Watched(recipients=ANNA), deadline_missed())
+    assert made_in != []
+    assert threading.get_ident() not in made_in
+
+
+def test_what_airflow_logs_of_a_deadline_that_fails_tells_nothing(gateway: Gateway) -> None:
+    from airflow.providers.common.compat.sdk import redact
+
+    arguments: dict[str, Any] = {
+        "recipients": ["+39 349 765 4321", {"number": "+39 349 765 4322"}],
+        "body": "It's a\nsecret",
+    }
+    gateway.fail_next("no_credit", method="POST")
+    with pytest.raises(InsufficientCreditError):
+        call_back_awaited(MessaggiSmsNotifier(**arguments), deadline_missed())
+    assert redact(f"kwargs: {arguments}") == "kwargs: {'recipients': ***, 'body': ***}"
 
 
 def test_the_event_loop_goes_on_meanwhile(gateway: Gateway) -> None:

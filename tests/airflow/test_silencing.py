@@ -128,7 +128,10 @@ def test_it_is_silent_for_as_long_as_it_was_told(
     then = datetime.now(UTC) - timedelta(minutes=minutes_ago)
     messaggisms_gateway.reset(now=then.isoformat())
     driver.run(send_once(alarm(minutes=15), driver.budget()))
+    before = len(messaggisms_gateway.requests())
     assert driver.run(send_once(alarm(minutes=15), driver.budget()))[1] is silent
+    # What is too old is not even read.
+    assert methods(messaggisms_gateway)[before:] == (["GET", "GET"] if silent else ["GET", "POST"])
 
 
 def test_zero_minutes_never_silence_nor_look(driver: Driver, messaggisms_gateway: Gateway) -> None:
@@ -264,6 +267,21 @@ def test_one_of_those_who_wait_sends_when_the_first_fails(driver: Driver, messag
         first.throw(refusal.value)
     assert [driver.run(other)[1] for other in others] == [False, True, True]
     assert len(messaggisms_gateway.inbox()) == 1
+
+
+def test_of_those_who_find_nothing_one_goes_on_and_the_others_wait_again(
+    driver: Driver, messaggisms_gateway: Gateway
+) -> None:
+    first = send_once(alarm(), driver.budget())
+    next(first)
+    second, third = send_once(alarm(), driver.budget()), send_once(alarm(), driver.budget())
+    next(second), next(third)
+    first.close()
+    looks = [second.send(None), third.send(None)]
+    assert isinstance(second.send(driver.make(looks[0])), Pause)  # the other one is still looking
+    assert isinstance(third.send(driver.make(looks[1])), Call)
+    assert isinstance(second.send(None), Pause)
+    assert messaggisms_gateway.inbox() == []
 
 
 def test_nobody_waits_longer_than_half_of_the_time(
