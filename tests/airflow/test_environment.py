@@ -11,7 +11,9 @@ import pytest
 import trustme
 
 from airflow_provider_messaggisms import exceptions as errors
-from tests.airflow.carriers import READ, SEND, Open, closed_port
+from airflow_provider_messaggisms.gateway.settings import Settings
+from airflow_provider_messaggisms.transport import AsyncTransport
+from tests.airflow.carriers import READ, SEND, TOKEN, Open, closed_port
 from tests.airflow.puppet import (
     Puppet,
     Server,
@@ -114,6 +116,15 @@ def test_a_ca_bundle_that_cannot_be_read_is_named(
         open_transport(f"https://{closed_port()}").send(SEND)
 
 
+async def test_a_ca_bundle_that_cannot_be_read_is_named_before_the_first_exchange(
+    bare_environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "lost.pem"))
+    await AsyncTransport(Settings("http://127.0.0.1:1", TOKEN)).prepare()
+    with pytest.raises(errors.ConfigurationError, match="REQUESTS_CA_BUNDLE"):
+        await AsyncTransport(Settings("https://127.0.0.1:1", TOKEN)).prepare()
+
+
 # --- proxies ----------------------------------------------------------------------------------------------------------
 
 
@@ -161,8 +172,11 @@ def test_no_proxy_is_honoured(
         assert open_transport(server.url).send(READ).status == 200
 
 
-def test_a_proxy_that_is_not_there_means_not_sent(open_transport: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", f"http://{closed_port()}")
+@pytest.mark.parametrize("address", ["http://{}", "{}", "http://[broken"])
+def test_a_proxy_that_is_not_there_means_not_sent(
+    open_transport: Open, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", address.format(closed_port()))
     with pytest.raises(errors.NotSentError):
         open_transport("https://gateway.example").send(SEND)
 

@@ -108,6 +108,12 @@ def test_what_is_no_date_is_refused(value: Any) -> None:
         day(value)
 
 
+@pytest.mark.parametrize("time_format", [None, "%H:%M"])
+def test_the_end_of_time_is_no_day(time_format: str | None) -> None:
+    with pytest.raises(ConfigurationError, match="the end of time"):
+        day(dt.datetime.max.replace(tzinfo=dt.UTC), time_format=time_format)
+
+
 def test_an_account_that_takes_times_gets_them_in_its_own_form_and_zone() -> None:
     assert day("2026-12-24T07:30:00Z", time_format="%d-%m-%Y %H:%M") == "24-12-2026 08:30"
     assert day("2026-12-24", time_format="%d-%m-%Y %H:%M") == "2026-12-24"

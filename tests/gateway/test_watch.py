@@ -20,6 +20,7 @@ from airflow_provider_messaggisms.gateway.models import (
     Statistics,
     Valid,
 )
+from airflow_provider_messaggisms.gateway.pace import Pace
 from airflow_provider_messaggisms.gateway.watch import TRUST, Watch
 from airflow_provider_messaggisms.gateway.wire import Call
 
@@ -162,6 +163,17 @@ def test_a_summary_that_promises_too_much_is_followed_once_and_then_only_when_it
     assert gateway.asked_by(watch) == [SUMMARY]
     gateway.summary = {"delivered": 101}
     assert gateway.asked_by(watch) == [SUMMARY, RECIPIENTS]
+
+
+def test_a_process_that_goes_on_with_a_wait_keeps_its_rhythm() -> None:
+    watch = Simulated(ENROUTE).watch(pace=Pace(60.0))
+    assert [watch.first_pause(START + after) for after in (0.0, 20.0, 59.0, 60.0, 130.0)] == [
+        60.0,
+        40.0,
+        1.0,
+        60.0,
+        50.0,
+    ]
 
 
 # --- what it makes of the answer --------------------------------------------------------------------------------------
