@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 1024 * 1024
 
-#: How long an idle connection is kept: longer than the minute between two looks of a wait, so that it needs no new one.
-_KEEP_ALIVE_SECONDS = 75.0
-
 #: How long a whole exchange may take where the caller sets no bound: below the 300 s of Airflow's heartbeat time-out.
 MAX_EXCHANGE_SECONDS = 240.0
 
@@ -194,8 +191,8 @@ class AsyncTransport:
         """
         Make one exchange; raises as :meth:`SyncTransport.send`.
 
-        :raises NotImplementedError: It is a PUT. aiohttp makes one again by itself when the connection is cut, as it
-            does a GET or DELETE, where that is no harm.
+        :raises NotImplementedError: It is a PUT. aiohttp would make one again by itself when the connection is cut; that
+            it does not hangs on an attribute which is not public (see ``_new_client``).
         """
         import aiohttp
         import yarl
@@ -322,13 +319,15 @@ def _showable(part: Any) -> Any:
 def _new_client(settings: Settings) -> aiohttp.ClientSession:
     import aiohttp
 
-    return aiohttp.ClientSession(
+    client = aiohttp.ClientSession(
         headers=_headers(settings),
-        connector=aiohttp.TCPConnector(
-            limit=settings.max_sockets, keepalive_timeout=_KEEP_ALIVE_SECONDS, ssl=tls_context(settings) or True
-        ),
+        connector=aiohttp.TCPConnector(limit=settings.max_sockets, ssl=tls_context(settings) or True),
         proxy=proxy(settings),
     )
+    # It would make a GET again at once when the connection is cut. When to ask again is the caller's to say; aiohttp's
+    # own test client switches it off in the same way.
+    client._retry_connection = False
+    return client
 
 
 @lru_cache(maxsize=16)
