@@ -220,8 +220,8 @@ def _refusal(request: Request, response: Response) -> errors.MessaggiSmsError:
 def _words(message: Any, request: Request, response: Response) -> str:
     """Give the gateway's own words; of a message that is no text only its outline."""
     if message is None or isinstance(message, str):
-        return _showable(message or "", request, response)
-    return _outline(_showable(msgspec.json.encode(message).decode(), request, response))
+        return _showable((message or "")[:_SEARCHED], request, response)
+    return _outline(_showable(msgspec.json.encode(message).decode()[:_SEARCHED], request, response))
 
 
 def _code(value: Any) -> int | None:
@@ -259,6 +259,8 @@ _SHOWABLE = frozenset({"sender", "recipients", "number", "timestamp_send"})
 
 _SHORT = 4  # characters; of what is shorter only whole words are taken out
 
+_SEARCHED = 64 * 1024  # how much of an answer is searched for the request's texts; an SMS that is cut off is not found
+
 
 def excerpt(request: Request, response: Response) -> str:
     """
@@ -269,7 +271,7 @@ def excerpt(request: Request, response: Response) -> str:
     """
     if not response.body.strip():
         return "an empty body"
-    text = response.body[: 8 * EXCERPT_CHARACTERS].decode("utf-8", errors="replace").replace("\0", "")
+    text = response.body[:_SEARCHED].decode("utf-8", errors="replace").replace("\0", "")
     text = _showable(text.lstrip("\ufeff"), request, response)
     text = " ".join(_outline(text).split())
     return repr(text[:EXCERPT_CHARACTERS] + ("…" if len(text) > EXCERPT_CHARACTERS else ""))

@@ -84,6 +84,14 @@ def test_what_a_request_said_is_not_shown_if_the_answer_echoes_it(echo: str, sta
     assert "8841" not in seen
 
 
+@pytest.mark.parametrize("length", [100, 1_000, 10_000])
+@pytest.mark.parametrize("echo", ECHOES)
+def test_not_even_the_beginning_of_a_long_text_is_shown(echo: str, length: int) -> None:
+    text = ("Dear Rosa, " + "la la la " * length)[:length]
+    body = echo.format(quoted=json.dumps(text), bare=text).encode()
+    assert "Dear Rosa" not in shown(error_of(response(body, 422), post(body=text)))
+
+
 def test_a_short_name_is_taken_out_as_a_word_and_leaves_other_words_alone() -> None:
     error = error_of(refusal(422, 302, "Ada: Adam is no name of Ada"), post())
     assert isinstance(error, errors.GatewayError)
