@@ -200,6 +200,16 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
                 setattr(self, name, rendered)
         self._do_render_template_fields(self, _PERSONAL, context, env, set())
 
+    def render_template(
+        self, content: Any, context: Context, jinja_env: Environment | None = None, seen_oids: set[int] | None = None
+    ) -> Any:
+        """Render; what recipients render to is a list, so that the body knows their fields."""
+        is_recipients = content is self.recipients
+        rendered = super().render_template(content, context, jinja_env, seen_oids)
+        if is_recipients and isinstance(rendered, Personal) and rendered.error is None:
+            return Personal(listed(rendered.value))
+        return rendered
+
     def _env(self, context: Context) -> Environment:
         dag = context.get("dag")
         if hasattr(dag, "get_template_env"):

@@ -272,6 +272,13 @@ def test_fields_of_recipients_are_filled_in(face: Face, gateway: Gateway) -> Non
     assert sorted(texts(gateway)) == ["Anna, etl is down", "Ben, etl is down"]
 
 
+def test_fields_of_a_rota_are_filled_in_too(face: Face, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    rota = [{"number": ANNA, "fields": {"name": "Anna"}}, {"number": BEN, "fields": {"name": "Ben"}}]
+    monkeypatch.setenv("AIRFLOW_VAR_ROTA", json.dumps(rota))
+    face(alarm(recipients="{{ var.value.rota }}", body="{{name}}, {{ dag.dag_id }} is down"), deadline_missed())
+    assert sorted(texts(gateway)) == ["Anna, etl is down", "Ben, etl is down"]
+
+
 def test_a_placeholder_without_a_field_does_not_lose_the_alarm(face: Face, gateway: Gateway) -> None:
     people = [{"number": ANNA, "fields": {"name": "Anna"}}, BEN]
     face(alarm(recipients=people, body="{{name}}, wake up"), task_failed())
