@@ -86,7 +86,8 @@ class SyncTransport:
     token. Redirects are not followed. Not for use by several threads at once.
 
     :param settings: The connection.
-    :param total_seconds: How long one exchange may take as a whole, so that an answer that drips in ends too.
+    :param total_seconds: How long one exchange may take as a whole, so that an answer that drips in ends too. Only
+        headers that drip in can take longer: requests lets nobody count there.
     :param max_answer_bytes: A larger answer is not read. Default 512 MiB.
     """
 
@@ -191,8 +192,8 @@ class AsyncTransport:
         """
         Make one exchange; raises as :meth:`SyncTransport.send`.
 
-        :raises NotImplementedError: It is a PUT. aiohttp would make one again by itself when the connection is cut; that
-            it does not hangs on an attribute which is not public (see ``_new_client``).
+        :raises NotImplementedError: It is a PUT. That aiohttp does not make one again by itself when the connection is
+            cut hangs on an attribute which is not public (see ``_new_client``).
         """
         import aiohttp
         import yarl
