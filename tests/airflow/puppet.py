@@ -177,6 +177,7 @@ class Puppet(Server):
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.asked: list[Asked] = []
+        self.came = threading.Event()
         self._context = context
         self._answers: list[Answer] = []
         self._lock = threading.Lock()
@@ -198,6 +199,7 @@ class Puppet(Server):
             while asked := _read(lines):
                 with self._lock:
                     self.asked.append(asked)
+                    self.came.set()
                     answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
                 if callable(answer):
                     answer(Connection(spoken, self._over))

@@ -190,6 +190,25 @@ def test_a_connection_that_the_server_closed_meanwhile_is_replaced(open_transpor
     assert (len(puppet.asked), puppet.accepted) == (2, 2)
 
 
+async def test_many_exchanges_at_once_share_a_few_sockets(puppet: Puppet) -> None:
+    async with AsyncTransport(Settings(puppet.url, TOKEN, max_sockets=3)) as transport:
+        answers = await asyncio.gather(*(transport.send(READ) for _ in range(30)))
+    assert [answer.status for answer in answers] == [200] * 30
+    assert (len(puppet.asked), puppet.accepted) == (30, 3)
+
+
+async def test_an_exchange_that_is_cancelled_ends_at_once_and_leaves_its_connection(puppet: Puppet) -> None:
+    puppet.answers(silence, success([]))
+    async with AsyncTransport(Settings(puppet.url, TOKEN)) as transport:
+        exchange = asyncio.create_task(transport.send(READ))
+        await asyncio.to_thread(puppet.came.wait, 10)
+        exchange.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await exchange
+        assert (await transport.send(READ)).status == 200
+    assert puppet.accepted == 2
+
+
 # --- no answer --------------------------------------------------------------------------------------------------------
 
 
