@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.recipients import Addressee
@@ -30,8 +31,7 @@ _SIMPLE = re.compile(r"[A-Za-z0-9 .,:;'()/+&!?-]*")
 _PLAIN, _FOREIGN = "x", "一"
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(msgspec.Struct, frozen=True):
     """
     What a message takes.
 

@@ -29,18 +29,20 @@ _SPACES = " \t\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009
 _UNSEEN = "\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
 _SIGNS = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\uff0d.()[]/"
 _CLEAN = str.maketrans("\uff0b", "+", _SPACES + _UNSEEN + _SIGNS)
-_BARE = re.compile(r"\+?[0-9]+")
+
+# Patterns are compiled where they are first used, and kept by ``re``: every parse of a DAG file imports this module.
+_BARE = r"\+?[0-9]+"
 
 # The ITU's country codes have one, two or three digits, told apart by their first two since 1964: enough for a mask,
 # which must not cost phonenumbers' import. The tests hold it against phonenumbers' list.
-_COUNTRY_CODE = re.compile(r"[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[0-9]{3}")
-_MASKED = re.compile(r"(?:\+[0-9]{1,3}-)?\*{1,32}[0-9]{0,3}")
+_COUNTRY_CODE = r"\+([17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[0-9]{3})"
+_MASKED = r"(?:\+[0-9]{1,3}-)?\*{1,32}[0-9]{0,3}"
 _UNREADABLE = "***"
 _LONGEST_WRITTEN = 40  # characters; the longest number has 15 digits
 _FEWEST_TO_SHOW = 7  # digits, without the country code: of fewer, three would be too telling
 
 # Possessive (``{6,}+``): a run is taken whole or not at all, so that the time stays linear in the length of the text.
-_RUN = re.compile(rf"[+\uff0b]?\d(?:[{re.escape(_SPACES + _UNSEEN + _SIGNS)}]{{0,2}}\d){{6,}}+")
+_RUN = rf"[+\uff0b]?\d(?:[{re.escape(_SPACES + _UNSEEN + _SIGNS)}]{{0,2}}\d){{6,}}+"
 
 
 class _Plan(NamedTuple):
@@ -85,12 +87,12 @@ def mask(number: str) -> str:
     """
     if not isinstance(number, str) or len(number) > _LONGEST_WRITTEN:
         return _UNREADABLE
-    if _MASKED.fullmatch(number):
+    if re.fullmatch(_MASKED, number):
         return number
     digits = _international(_bare(number) or "")
     prefix = ""
-    if code := _COUNTRY_CODE.match(digits, 1) if digits.startswith("+") else None:
-        prefix, digits = f"+{code[0]}-", digits[code.end() :]
+    if code := re.match(_COUNTRY_CODE, digits):
+        prefix, digits = f"{code[0]}-", digits[code.end() :]
     digits = digits.lstrip("+")
     if not digits:
         return _UNREADABLE
@@ -105,7 +107,7 @@ def mask_numbers(text: str) -> str:
     That is every run of seven or more digits, with or without ``+``, also if single signs (or a bracket and a space)
     stand between them. Dates and long ids look the same and are masked as well: too much rather than too little.
     """
-    return _RUN.sub(lambda run: mask(run[0]), text)
+    return re.sub(_RUN, lambda run: mask(run[0]), text)
 
 
 @cache
@@ -193,7 +195,7 @@ def _bare(number: str) -> str | None:
     digits = number.strip().translate(_CLEAN)
     if not digits.isascii():
         digits = "".join(str(int(sign)) if sign.isdecimal() else sign for sign in digits)
-    return digits if _BARE.fullmatch(digits) else None
+    return digits if re.fullmatch(_BARE, digits) else None
 
 
 def _international(digits: str) -> str:

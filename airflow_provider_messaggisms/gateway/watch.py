@@ -16,9 +16,10 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError, reworded
 from airflow_provider_messaggisms.gateway import calls
@@ -43,8 +44,7 @@ TRUST = 10
 _SCHEDULED_SECONDS = 60.0
 
 
-@dataclass(slots=True)
-class Watch:
+class Watch(msgspec.Struct):
     """
     One wait on one message. Times are seconds since the epoch.
 
@@ -60,25 +60,25 @@ class Watch:
 
     message_id: str
     since: float
-    rule: Rule = field(default_factory=Rule)
-    pace: Pace = field(default_factory=Pace)
+    rule: Rule = Rule()
+    pace: Pace = Pace()
     outage_tolerance: float = DEFAULT_OUTAGE_TOLERANCE_SECONDS
     looks: int = 0
     say: Callable[[int, str], None] = lambda level, text: None
     chance: Callable[[], float] = random.random
 
-    _large: bool | None = field(default=None, init=False)
-    _get_tally: Call[Tally] | None = field(default=None, init=False)
-    _summary: Statistics | None = field(default=None, init=False)
-    _read: Statistics | None = field(default=None, init=False)  # the summary when the recipients were last read
-    _unmoved: int = field(default=0, init=False)  # looks since the summary moved
-    _trust: int = field(default=1, init=False)
-    _said: str = field(default="", init=False)
-    _unknown: tuple[str, ...] = field(default=(), init=False)
-    _pending: dict[str, int] | None = field(default=None, init=False)  # the counts last judged
-    _failures: int = field(default=0, init=False)
-    _failing_since: float = field(default=0.0, init=False)
-    _retry_after: float | None = field(default=None, init=False)
+    _large: bool | None = None
+    _get_tally: Call[Tally] | None = None
+    _summary: Statistics | None = None
+    _read: Statistics | None = None  # the summary when the recipients were last read
+    _unmoved: int = 0  # looks since the summary moved
+    _trust: int = 1
+    _said: str = ""
+    _unknown: tuple[str, ...] = ()
+    _pending: dict[str, int] | None = None  # the counts last judged
+    _failures: int = 0
+    _failing_since: float = 0.0
+    _retry_after: float | None = None
 
     def __post_init__(self) -> None:
         self._unmoved = self.looks % SAFEGUARD_LOOKS

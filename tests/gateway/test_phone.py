@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -335,14 +336,14 @@ def test_numbers_within_a_text_are_masked(text: str, masked: str) -> None:
 @given(st.text(alphabet="0123456789+-(). ab\n", max_size=200))
 def test_no_run_of_seven_digits_survives(text: str) -> None:
     masked = mask_numbers(text)
-    assert phone._RUN.search(masked) is None
+    assert re.search(phone._RUN, masked) is None
     assert mask_numbers(masked) == masked
 
 
 @pytest.mark.parametrize("piece", ["1", "1-", "12345 ", "123456x", "+", "1  ", "+39-3491234567 "])
 def test_masking_megabytes_of_anything_ends(piece: str) -> None:
     """With a regular expression that backtracks these would take hours; the benchmarks measure the time."""
-    assert phone._RUN.search(mask_numbers(piece * (1_000_000 // len(piece)))) is None
+    assert re.search(phone._RUN, mask_numbers(piece * (1_000_000 // len(piece)))) is None
 
 
 @pytest.mark.parametrize("number", ["+39 349 1234567", "349-1234567", "0039/349.123.45.67"])
