@@ -145,6 +145,7 @@ def test_rows_that_cannot_be_sent_to_are_left_out_where_that_is_wanted(
 def test_a_file_that_is_cut_while_it_is_sent_leaves_nothing_behind(
     context: dict[str, Any], messaggisms_gateway: Gateway, tmp_path: Path
 ) -> None:
+    context["ti"].max_tries = 8
     path = tmp_path / "people.csv"
 
     def write(count: int) -> None:
@@ -248,6 +249,7 @@ def test_a_message_that_does_not_count_whom_it_was_given_is_not_sent(counted: in
 def test_too_little_credit_on_the_way_leaves_nothing_behind(
     context: dict[str, Any], messaggisms_gateway: Gateway
 ) -> None:
+    context["ti"].max_tries = 8
     messaggisms_gateway.reset(credit=0.2)
     with pytest.raises(GatewayError) as caught:
         execute(context)
