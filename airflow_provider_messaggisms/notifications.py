@@ -56,12 +56,17 @@ _PERSONAL = ("recipients", "body")
 _PREPARING_SECONDS = 60.0
 
 #: What can be repeated without harm is, for as long as there is time.
-_PATIENCE = RetryPolicy(attempts=10, first_delay_seconds=0.5, max_delay_seconds=8.0)
+_PATIENCE = RetryPolicy(attempts=10)
 
 
 class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
     """
     Send an alarm by SMS, as any callback of a task or a DAG, or for a missed deadline.
+
+    Airflow itself has three gaps to know of. It does not call back a task whose *last* try was killed (3.3), but it
+    does call its DAG: give the DAG a notifier too. What was killed is called back in the dag-processor, where all
+    callbacks of one file have 50 s together. For a deadline take an ``AsyncCallback``: a ``SyncCallback`` cannot read
+    connections from Airflow's database.
 
     :param recipients: A number as people write it, ``{"number": ..., "fields": {...}}``, or a list of these. A template
         may render to a list, to its JSON, or to numbers with commas between them, so ``"{{ var.value.on_call }}"``
@@ -226,7 +231,7 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         recipients = self._read_recipients(settings)
         name = self._or_default("alarm_key", "the default key") or event.name
         sender = calls.check_sender(self._or_default("sender", "the connection's") or settings.sender)
-        key, attempt = _key(name, recipients), uuid4().hex[:12]
+        key, attempt = _key(f"test of {name}" if self.test else name, recipients), uuid4().hex[:12]
         post = calls.send_message(
             sender=sender,
             body=self._words(event, context, recipients),

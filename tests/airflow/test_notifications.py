@@ -305,6 +305,8 @@ def test_a_simulated_alarm_reaches_nobody_and_says_so(
     assert posts(gateway) == 1
     assert gateway.inbox() == []
     assert "simulated" in caplog.text
+    face(alarm(), task_failed())
+    assert len(gateway.inbox()) == 1
 
 
 # --- once, and no storm -----------------------------------------------------------------------------------------------

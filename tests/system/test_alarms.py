@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 import pytest
@@ -41,8 +42,10 @@ class Aftermath:
 @pytest.fixture(scope="module")
 def aftermath(stack: AirflowStack, gateway: Gateway) -> Aftermath:
     """Let all of it go wrong at once, kill a worker, and wait until no phone can ring any more."""
-    _set_variable(stack, "late_shift", json.dumps([LATE]))
-    _set_variable(stack, "on_call", json.dumps([SECOND, THIRD]))
+    connection = json.loads(gateway.connection)
+    _create(stack, "connections", {"connection_id": "from_the_database", **connection})
+    _create(stack, "variables", {"key": "late_shift", "value": json.dumps([LATE])})
+    _create(stack, "variables", {"key": "on_call", "value": json.dumps([SECOND, THIRD])})
     runs = {"alarms": stack.api.trigger("alarms")}
     task = psutil.Process(wait_for("the task to lose", lambda: _pid_of_sleeping(runs["alarms"]), timeout_seconds=120))
     runs["escalation"] = stack.api.trigger("escalation", {"on_call": [FIRST, SECOND, THIRD]})
@@ -138,11 +141,11 @@ def test_no_log_of_any_component_tells_whom_or_what(stack: AirflowStack, afterma
         assert secret not in re.sub(r"(?<=\d)[ -](?=\d)", "", aftermath.logs)
 
 
-def _set_variable(stack: AirflowStack, key: str, value: str) -> None:
+def _create(stack: AirflowStack, kind: str, value: dict[str, Any]) -> None:
     try:
-        stack.api.call("POST", "/variables", {"key": key, "value": value})
+        stack.api.call("POST", f"/{kind}", value)
     except ApiError as error:
-        if error.status != 409:
+        if error.status != 409:  # it is there already
             raise
 
 

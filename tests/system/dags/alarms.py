@@ -16,10 +16,13 @@ from airflow_provider_messaggisms.notifications import MessaggiSmsNotifier
 
 FAILS, KILLED, LOST, RUN, LATE, NOBODY = (f"+39 349 555 11{number:02}" for number in range(6))
 
+# A connection in Airflow's database: every component has a way of its own to get at it.
+USUAL: dict[str, Any] = {"sender": "Airflow", "messaggisms_conn_id": "from_the_database"}
+
 
 def too_late(**kwargs: Any) -> DeadlineAlert:
     """Tell of a run that takes longer than two seconds."""
-    callback = AsyncCallback(MessaggiSmsNotifier, kwargs={"sender": "Airflow", **kwargs})
+    callback = AsyncCallback(MessaggiSmsNotifier, kwargs={**USUAL, **kwargs})
     return DeadlineAlert(reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=timedelta(seconds=2), callback=callback)
 
 
@@ -27,7 +30,7 @@ with DAG(
     dag_id="alarms",
     schedule=None,
     catchup=False,
-    on_failure_callback=MessaggiSmsNotifier(recipients=RUN, sender="Airflow"),
+    on_failure_callback=MessaggiSmsNotifier(recipients=RUN, **USUAL),
     deadline=[
         too_late(
             recipients="{{ var.value.late_shift }}",
@@ -38,7 +41,7 @@ with DAG(
     ],
 ):
 
-    @task(on_failure_callback=MessaggiSmsNotifier(recipients=FAILS, sender="Airflow"))
+    @task(on_failure_callback=MessaggiSmsNotifier(recipients=FAILS, **USUAL))
     def fails() -> None:
         """Raise."""
         raise ValueError("the source is down\nsince yesterday")
@@ -46,14 +49,14 @@ with DAG(
     @task(
         retries=1,
         retry_delay=timedelta(seconds=1),
-        on_retry_callback=MessaggiSmsNotifier(recipients=KILLED, sender="Airflow"),
-        on_failure_callback=MessaggiSmsNotifier(recipients=KILLED, sender="Airflow"),
+        on_retry_callback=MessaggiSmsNotifier(recipients=KILLED, **USUAL),
+        on_failure_callback=MessaggiSmsNotifier(recipients=KILLED, **USUAL),
     )
     def is_killed() -> None:
         """End as the kernel ends a task that takes too much memory, in each try."""
         os.kill(os.getpid(), signal.SIGKILL)
 
-    @task(on_failure_callback=MessaggiSmsNotifier(recipients=LOST, sender="Airflow"))
+    @task(on_failure_callback=MessaggiSmsNotifier(recipients=LOST, **USUAL))
     def is_lost() -> None:
         """Wait for a test that kills the worker."""
         print("asleep")
