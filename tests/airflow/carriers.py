@@ -29,6 +29,11 @@ class Awaited:
     def send(self, request: Request) -> Response:
         return self._runner.run(self._transport.send(request))
 
+    def idle(self) -> None:
+        """Let the event loop see what has happened to its connections; in a triggerer it always runs."""
+        for _ in range(3):
+            self._runner.run(asyncio.sleep(0))
+
     def close(self) -> None:
         self._runner.run(self._transport.aclose())
 
@@ -39,6 +44,9 @@ class Awaited:
 
 class Blocking(SyncTransport):
     """A :class:`SyncTransport`."""
+
+    def idle(self) -> None:
+        """Do nothing: a connection is looked at before it is used."""
 
     def end(self) -> None:
         self.close()

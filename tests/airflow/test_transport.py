@@ -186,6 +186,7 @@ def test_a_connection_that_the_server_closed_meanwhile_is_replaced(open_transpor
     transport.send(READ)
     for thread in puppet._threads[1:]:
         thread.join()
+    transport.idle()
     assert transport.send(SEND).status == 201
     assert (len(puppet.asked), puppet.accepted) == (2, 2)
 
