@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 def _longest_exchange() -> float:
     """
-    Bound an exchange so that it ends before Airflow gives its task up and starts the next try beside it.
+    Bound an exchange, and a write with all its repeats, so that it ends before Airflow starts the next try beside it.
 
     That happens so many seconds after the last heartbeat as ``[scheduler] task_instance_heartbeat_timeout`` says.
     """
@@ -43,7 +43,10 @@ def _longest_exchange() -> float:
 
 
 def _end_of(call: Call[Any]) -> float | None:
-    return None if call.within_seconds is None else time.monotonic() + call.within_seconds
+    seconds = call.within_seconds
+    if seconds is None and not call.repeatable:
+        seconds = _longest_exchange()
+    return None if seconds is None else time.monotonic() + seconds
 
 
 def _left_until(end: float | None) -> float | None:

@@ -167,6 +167,15 @@ def test_a_cleared_task_with_another_key_sends_again(messaggisms_gateway: Gatewa
     assert phones(messaggisms_gateway) == Counter({PEOPLE[0]: 2})
 
 
+def test_a_write_is_not_repeated_when_airflow_may_have_begun_the_next_try(
+    messaggisms_gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT", "1")
+    messaggisms_gateway.fail_next("rate_limit", method="POST", retry_after=1)
+    assert "RateLimitedError" in Tries(send_one, tmp_path).attempt().error
+    assert [exchange.status for exchange in messaggisms_gateway.requests()] == [429]
+
+
 # --- kills ------------------------------------------------------------------------------------------------------------
 
 
