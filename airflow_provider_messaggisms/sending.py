@@ -68,7 +68,9 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
         ``drop``: it is left out and reported. Says also what becomes of the task if the gateway calls a number invalid.
     :param validate: ``full`` asks whether a number can be a mobile or fixed line of its country; ``possible`` only
         whether its length can be right.
-    :param idempotency_key: Replaces the key that is derived from dag, run, task, map index and recipients. Templated.
+    :param idempotency_key: Replaces the key that is derived from dag, run, task, map index and recipients. The later
+        tries of a task look for it, the first one does not, so it keeps no other task or run from sending. It is shown
+        in the log: put no number in it. Templated.
     :param messaggisms_conn_id: Id of the connection. Default ``messaggisms_default``. Templated.
 
     With ``wait_for_delivery=True`` the task ends when the SMS have arrived; how it waits say the parameters of

@@ -151,8 +151,9 @@ class Transaction:
         try:
             hook.delete_message(message_id)
             log.warning("Deleted the open transaction %s; nothing was sent", message_id)
-        except MessaggiSmsError as error:
-            log.warning("Could not delete the open transaction %s: %s", message_id, error)
+        except Exception as error:  # noqa: BLE001 (called where another error, or a signal, is being handled)
+            why = str(error) if isinstance(error, MessaggiSmsError) else type(error).__name__
+            log.warning("Could not delete the open transaction %s: %s", message_id, why)
 
     def _already_there(self, message: Message) -> Set[str]:
         there = {one.number for one in self.hook.get_deliveries(message.id) if one.number}

@@ -136,6 +136,12 @@ def test_each_mapped_send_is_a_message_of_its_own_with_its_placeholders_and_its_
             ]
 
         @task
+        def numbers() -> list[str]:
+            return ["+39 349 123 4572", "+39 349 123 4573"]
+
+        MessaggiSmsSendOperator.partial(task_id="plain", sender="Airflow", body="Hello").expand(recipients=numbers())
+
+        @task
         def bodies() -> list[str]:
             return ["100 {% off", "Dear {{name}}"]
 
@@ -153,8 +159,10 @@ def test_each_mapped_send_is_a_message_of_its_own_with_its_placeholders_and_its_
         ("+39-3491234570", "In Turin"),
         ("+39-3491234571", "100 {% off"),
         ("+39-3491234571", "Dear Anna"),
+        ("+39-3491234572", "Hello"),
+        ("+39-3491234573", "Hello"),
     }
-    assert len({sms.message_id for sms in messaggisms_gateway.inbox()}) == 6
+    assert len({sms.message_id for sms in messaggisms_gateway.inbox()}) == 8
     assert {(sms.airflow or {})["map_index"] for sms in messaggisms_gateway.inbox()} == {0, 1}
     anna, masked = {"fields": "***", "number": "+39-*******567"}, {"fields": "***", "number": "+39-*******568"}
     assert shown_recipients("mapped") == [
@@ -164,6 +172,8 @@ def test_each_mapped_send_is_a_message_of_its_own_with_its_placeholders_and_its_
         ("literal", 1, [{"fields": "***", "number": "+44-*******456"}, masked]),
         ("no_template", 0, {"fields": "***", "number": "+39-*******571"}),
         ("no_template", 1, {"fields": "***", "number": "+39-*******571"}),
+        ("plain", 0, "+39-*******572"),
+        ("plain", 1, "+39-*******573"),
     ]
 
 

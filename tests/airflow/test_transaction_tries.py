@@ -178,6 +178,19 @@ def test_a_delete_that_fails_hides_nothing(
     assert len(left_open(messaggisms_gateway)) == 1
 
 
+def test_a_connection_that_is_gone_when_the_task_is_told_to_stop_does_no_harm(
+    context: dict[str, Any], messaggisms_gateway: Gateway, monkeypatch: pytest.MonkeyPatch, said: Callable[[], str]
+) -> None:
+    context["ti"].max_tries = 8
+    messaggisms_gateway.fail_next("drop_before", method="PUT")
+    operator = transaction()
+    with pytest.raises(OutcomeUnknownError):
+        operator.execute(context)  # type: ignore[arg-type]
+    monkeypatch.delenv("AIRFLOW_CONN_MESSAGGISMS_DEFAULT")
+    operator.on_kill()
+    assert "Could not delete the open transaction" in said()
+
+
 class Killed(dict[str, Any]):
     """A task state during whose writing Airflow tells the task to stop, as SIGTERM does: ``execute`` goes on."""
 
