@@ -12,46 +12,50 @@ VENV_BENCH ?= .venv-bench
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHON
 
-# As in an activated environment: tests and DAGs call commands such as `airflow` by name.
+# As in an activated environment: tests and DAGs call commands such as `airflow` by name. Recipes `exec` it, so that what
+# ends make reaches what it runs, not a shell in between.
 in = env PATH="$(abspath $(1))/bin:$$PATH" $(1)/bin/python -m
 
 # The tests of the inbox page need a browser. CI installs one; on a laptop without, the rest is tested all the same.
 WITHOUT_BROWSER = $(if $(shell command -v chromedriver),,--ignore=tests/emulator/test_inbox.py)
 
-SET_UP = @sh .ci/venv $(VENV) --extra emulator --group test --group lint --group airflow3
+SET_UP = sh .ci/venv $(VENV) --extra emulator --group test --group lint --group airflow3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-airflow2 lint bench contract-live clean
+.PHONY: help set-up demo test test-airflow2 lint bench contract-live clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+set-up: ## Make the environment, or bring it up to date; all other targets do so by themselves
+	@$(SET_UP)
+
 demo: ## See an SMS travel through a real Airflow to the emulator, in about two minutes
-	$(SET_UP)
-	@exec $(call in,$(VENV)) tests.system.demo # exec: what ends make must reach the demo, not a shell in between
+	@$(SET_UP)
+	@exec $(call in,$(VENV)) tests.system.demo
 
 test: ## Run all tests on Airflow 3
-	$(SET_UP)
+	@$(SET_UP)
 	$(if $(WITHOUT_BROWSER),@echo "Without chromium and chromedriver the tests of the inbox page are left out.")
-	$(call in,$(VENV)) pytest $(WITHOUT_BROWSER) $(PYTEST_ARGS)
+	exec $(call in,$(VENV)) pytest $(WITHOUT_BROWSER) $(PYTEST_ARGS)
 
-test-airflow2: ## Run the tests of the provider, all that need no Airflow 3, on Airflow 2.11
+test-airflow2: ## Run the tests of the core, the hook, the operators and the sensor on Airflow 2.11
 	@PYTHON_BELOW=13 sh .ci/venv $(VENV_AIRFLOW2) --extra emulator --group test --group airflow2
-	$(call in,$(VENV_AIRFLOW2)) pytest $(addprefix --ignore=tests/,system emulator contract) $(PYTEST_ARGS)
+	exec $(call in,$(VENV_AIRFLOW2)) pytest tests/gateway tests/airflow $(PYTEST_ARGS)
 
 lint: ## Check style, format and types
-	$(SET_UP)
+	@$(SET_UP)
 	$(call in,$(VENV)) ruff check; check=$$?; \
 	$(call in,$(VENV)) ruff format --check; format=$$?; \
 	$(call in,$(VENV)) mypy && [ $$check = 0 ] && [ $$format = 0 ]
 
 bench: ## Measure import, sending and waiting beside other providers
 	@sh .ci/venv $(VENV_BENCH) --extra emulator --group test --group airflow3 --group benchmarks
-	$(call in,$(VENV_BENCH)) tests.benchmarks
+	exec $(call in,$(VENV_BENCH)) tests.benchmarks
 
 contract-live: ## Settle the open questions at the vendor's sandbox (needs a token; asks before it spends)
-	$(SET_UP)
-	@$(call in,$(VENV)) tests.contract.live
+	@$(SET_UP)
+	@exec $(call in,$(VENV)) tests.contract.live
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .venv-* .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks build dist
