@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.exceptions import (
@@ -21,6 +22,7 @@ from airflow_provider_messaggisms.exceptions import (
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.once import Once
 from airflow_provider_messaggisms.operators import MessaggiSmsSendTransactionOperator
+from tests.airflow.conftest import Run
 from tests.airflow.many import PERSONALITIES, again, execute, left_open, people, phones, transaction, writes
 
 
@@ -227,3 +229,27 @@ def test_a_task_that_has_sent_is_not_harmed_by_being_told_to_stop(
     assert writes(messaggisms_gateway) == ["POST", "PUT", "PUT"]
     transaction().on_kill()  # nor one that has not begun
     assert writes(messaggisms_gateway) == ["POST", "PUT", "PUT"]
+
+
+# --- in a real DAG ----------------------------------------------------------------------------------------------------
+
+
+def test_airflows_last_try_deletes_what_it_leaves_open_and_no_try_before(
+    run_dag: Run, messaggisms_gateway: Gateway
+) -> None:
+    with DAG("last_try", schedule=None, start_date=datetime(2024, 1, 1, tzinfo=UTC)) as dag:
+        transaction(retries=1, retry_delay=timedelta(0))
+    messaggisms_gateway.fail_next("drop_before", method="PUT", times=0)
+    (ti,) = run_dag(dag).get_task_instances()
+    assert (str(ti.state), ti.try_number) == ("failed", 2)
+    assert writes(messaggisms_gateway) == ["POST", "PUT", "PUT", "DELETE"]
+
+
+def test_airflows_next_try_goes_on_where_the_one_before_stood(run_dag: Run, messaggisms_gateway: Gateway) -> None:
+    with DAG("next_try", schedule=None, start_date=datetime(2024, 1, 1, tzinfo=UTC)) as dag:
+        transaction(retries=1, retry_delay=timedelta(0))
+    messaggisms_gateway.fail_next("drop_before", method="PUT")
+    (ti,) = run_dag(dag).get_task_instances()
+    assert (str(ti.state), ti.try_number) == ("success", 2)
+    assert writes(messaggisms_gateway) == ["POST", "PUT", "PUT", "PUT"]
+    assert phones(messaggisms_gateway) == Counter(people(5))
