@@ -23,14 +23,16 @@ from airflow_provider_messaggisms.gateway.recipients import (
     Addressee,
     OnInvalid,
     Validate,
+    addressee_of,
     check_placeholders,
-    read_recipient,
 )
 from airflow_provider_messaggisms.gateway.text import placeholders
 from airflow_provider_messaggisms.templating import check_no_clash
 
 _JSON_SUFFIXES = (".jsonl", ".ndjson")
 _DELIMITERS = ",;\t"
+
+Row = tuple[int, Any, dict[str, Any]]
 
 
 class RecipientFile:
@@ -66,11 +68,11 @@ class RecipientFile:
         self._default_region = default_region
         self._validate = validate
         self._numbers: dict[str, None] = {}  # in the order of the file
-        for where, row in read_rows(path, (*self._used, *names_of_airflow)):
-            if not names_of_airflow.isdisjoint(row["fields"]):
-                check_no_clash(names_of_airflow, row["fields"])
+        for line, number, fields in read_rows(path, (*self._used, *names_of_airflow)):
+            if not names_of_airflow.isdisjoint(fields):
+                check_no_clash(names_of_airflow, fields)
             try:
-                addressee = self._read(where, row)
+                addressee = self._read(line, number, fields)
             except ConfigurationError as error:
                 if on_invalid != "drop":
                     raise
@@ -96,9 +98,9 @@ class RecipientFile:
     def _read_again(self) -> Iterator[Addressee]:
         waiting = set(self._numbers)
         try:
-            for where, row in read_rows(self.path, self._used):
+            for row in read_rows(self.path, self._used):
                 try:
-                    addressee = self._read(where, row)
+                    addressee = self._read(*row)
                 except ConfigurationError:  # left out by the first reading
                     continue
                 if addressee.number in waiting:
@@ -112,9 +114,9 @@ class RecipientFile:
     def _changed(self, detail: str = "") -> ConfigurationError:
         return ConfigurationError(f"recipients_path: {self.path} changed while it was read{detail}; nothing was sent")
 
-    def _read(self, where: str, row: dict[str, Any]) -> Addressee:
-        where = f"recipients_path, {where}"
-        addressee = read_recipient(row, where, default_region=self._default_region, validate=self._validate)
+    def _read(self, line: int, number: Any, fields: dict[str, Any]) -> Addressee:
+        where = f"recipients_path, line {line}"
+        addressee = addressee_of(number, fields, where, default_region=self._default_region, validate=self._validate)
         if len(addressee.fields) < len(self._used):
             check_placeholders(self._body, [addressee], where=where)
         return addressee
@@ -132,12 +134,12 @@ def _lines_of(path: Any) -> Iterator[Iterator[str]]:
         raise ConfigurationError(f"recipients_path: {path} is not UTF-8 text; save it as such") from None
 
 
-def read_rows(path: Any, names: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def read_rows(path: Any, names: Collection[str]) -> Iterator[Row]:
     """
     Read the rows of a file of recipients, unchecked.
 
     :param names: The fields to read; others are left out.
-    :returns: For each row its place (``line 17``) and ``{"number": ..., "fields": {...}}``.
+    :returns: For each row its line, its number, and its fields by name.
     :raises ConfigurationError: The file is missing, of another kind, or a row is broken.
     """
     name = str(path).lower()
@@ -151,7 +153,7 @@ def read_rows(path: Any, names: Collection[str]) -> Iterator[tuple[str, dict[str
         raise ConfigurationError(f"recipients_path: expected a file ending in .csv, {' or '.join(_JSON_SUFFIXES)}")
 
 
-def _csv_rows(lines: Iterator[str], names: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _csv_rows(lines: Iterator[str], names: Collection[str]) -> Iterator[Row]:
     header = next(lines, "")
     delimiter = max(_DELIMITERS, key=header.count)
     columns = [column.strip() for column in next(csv.reader([header], delimiter=delimiter), [])]
@@ -163,27 +165,28 @@ def _csv_rows(lines: Iterator[str], names: Collection[str]) -> Iterator[tuple[st
     begins = 2
     try:
         for row in rows:
-            line, begins = f"line {begins}", rows.line_num + 2  # a cell may hold several lines
+            line, begins = begins, rows.line_num + 2  # a cell may hold several lines
             if not row:
                 continue
             if len(row) != len(columns):
-                raise ConfigurationError(f"recipients_path, {line}: {len(row)} values for {len(columns)} columns")
+                raise ConfigurationError(f"recipients_path, line {line}: {len(row)} values for {len(columns)} columns")
             # An empty cell is a missing field, so that a placeholder for it is noticed.
-            yield line, {"number": row[number], "fields": {name: row[i] for i, name in fields if row[i]}}
+            yield line, row[number], {name: row[i] for i, name in fields if row[i]}
     except csv.Error as error:
         raise ConfigurationError(f"recipients_path, line {rows.line_num + 1}: broken CSV ({error})") from None
 
 
-def _json_rows(lines: Iterator[str], names: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for line_number, text in enumerate(lines, start=1):
+def _json_rows(lines: Iterator[str], names: Collection[str]) -> Iterator[Row]:
+    for line, text in enumerate(lines, start=1):
         if not text.strip():
             continue
-        line = f"line {line_number}"
         try:
             row = msgspec.json.decode(text)
         except (msgspec.DecodeError, RecursionError) as error:
-            raise ConfigurationError(f"recipients_path, {line}: broken JSON ({error})") from None
+            raise ConfigurationError(f"recipients_path, line {line}: broken JSON ({error})") from None
         if not isinstance(row, dict):
-            raise ConfigurationError(f"recipients_path, {line}: expected an object with 'number', got another kind")
+            raise ConfigurationError(
+                f"recipients_path, line {line}: expected an object with 'number', got another kind"
+            )
         fields = {name: row[name] for name in names if name != "number" and row.get(name) is not None}
-        yield line, {"number": row.get("number"), "fields": fields}
+        yield line, row.get("number"), fields

@@ -223,7 +223,7 @@ def test_a_number_that_came_between_the_two_readings_is_not_sent_to(tmp_path: Pa
 def test_rows_are_read_as_a_stream(tmp_path: Path) -> None:
     path = csv_file(tmp_path, "number\n+393491234567\nbroken,row\n")
     rows = read_rows(path, ())
-    assert next(rows) == ("line 2", {"number": "+393491234567", "fields": {}})
+    assert next(rows) == (2, "+393491234567", {})
 
 
 def test_a_long_file_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
