@@ -57,7 +57,9 @@ def _operator(url: str, path: str, body: str) -> Callable[[], object]:
     ti = SimpleNamespace(dag_id="dag", run_id="run", task_id="send", map_index=-1, try_number=1, max_tries=0)
     ti.xcom_push = lambda key, value: None
     run = SimpleNamespace(run_after=datetime(2020, 1, 1, tzinfo=UTC))
-    context: Any = {"ti": ti, "dag_run": run, "task_state_store": None}
+    kept: dict[str, Any] = {}
+    store = SimpleNamespace(get=kept.get, set=lambda key, value, **options: kept.update({key: value}))
+    context: Any = {"ti": ti, "dag_run": run, "task_state_store": store}
     return lambda: operator.execute(context)
 
 
