@@ -11,12 +11,19 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
-from airflow_provider_messaggisms.exceptions import ConfigurationError, DeliveryError, MessaggiSmsError
+from airflow_provider_messaggisms.exceptions import (
+    ConfigurationError,
+    DeliveryError,
+    MessaggiSmsError,
+    OutcomeUnknownError,
+)
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.recipients import Addressee
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
+from airflow_provider_messaggisms.once import Once
 from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator, MessaggiSmsSendTransactionOperator
 from tests.airflow.conftest import plain, posts
+from tests.airflow.many import PERSONALITIES
 
 NUMBER = "+39 349 123 4567"
 SOMEBODY_ELSE = "+39 349 123 4568"
@@ -46,8 +53,11 @@ def sent(message_id: str) -> Message:
 # --- what arrives -----------------------------------------------------------------------------------------------------
 
 
-def test_a_plain_send_says_no_more_than_it_must(context: dict[str, Any], messaggisms_gateway: Gateway) -> None:
+def test_a_plain_send_says_no_more_than_it_must(
+    context: dict[str, Any], messaggisms_gateway: Gateway, said: Callable[[], str]
+) -> None:
     message = sent(send(context))
+    assert "TEST" not in said()
     assert (message.sender, message.body, message.priority, message.test) == ("Airflow", "Hello", 1.0, False)
     assert (message.options.flash, message.options.realtime) == (False, False)
     assert message.options.callback_url is None
@@ -144,13 +154,6 @@ def test_a_simulation_is_said_out_loud(
     assert "TEST: message" in log
     assert "no SMS is sent to anybody" in log
     assert "warning" in log.lower()
-
-
-def test_a_real_send_is_not_called_a_test(
-    context: dict[str, Any], messaggisms_gateway: Gateway, said: Callable[[], str]
-) -> None:
-    send(context)
-    assert "TEST" not in said()
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
@@ -322,3 +325,28 @@ def test_a_refusal_keeps_its_class_and_its_code(context: dict[str, Any], messagg
     assert (type(error).__name__, error.status, error.code) == ("InsufficientCreditError", 402, 201)
     assert body not in plain(error)
     assert posts(messaggisms_gateway) == 1
+
+
+@pytest.mark.parametrize("with_task_state", [True, False], ids=["task state", "no task state"])
+@pytest.mark.parametrize("personality", PERSONALITIES, ids=str)
+def test_a_later_try_finds_what_was_sent_whatever_the_gateway_is_like(
+    personality: dict[str, str],
+    with_task_state: bool,
+    context: dict[str, Any],
+    messaggisms_gateway: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Once, "pauses_seconds", ())
+    messaggisms_gateway.reset(personality=personality)
+    if not with_task_state:
+        del context["task_state_store"]
+    with MessaggiSmsHook() as hook:
+        for custom in (None, "airflow", {"airflow": {"key": "another"}}, [1]):
+            hook.send_message(sender="Airflow", body="Hello", recipients=SOMEBODY_ELSE, custom=custom)
+    messaggisms_gateway.fail_next("drop_after", method="POST")
+    with pytest.raises(OutcomeUnknownError):
+        send(context)
+    context["ti"].try_number = 2
+    message_id = send(context)
+    assert [sms.message_id for sms in messaggisms_gateway.inbox(number="+39-3491234567")] == [message_id]
+    assert posts(messaggisms_gateway) == 4 + 1
