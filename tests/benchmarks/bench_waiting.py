@@ -1,8 +1,8 @@
 """
 What a wait costs the triggerer: CPU for each look, sockets, the loop's lag, memory.
 
-1,000 waits on 1,000 messages, each looking once a second, in one event loop: our trigger beside one bare aiohttp session
-that makes the same requests, and beside the triggers of the HTTP and dbt Cloud providers. Each case runs in a process
+1,000 waits on 1,000 messages, each looking once a second, in one event loop: our trigger beside one bare aiohttp
+session that makes the same requests, and beside the triggers of the HTTP and dbt Cloud providers. Each case runs in a process
 of its own, in turns; the gateway in another. Then 10,000 waits at the pace that they have by themselves.
 """
 
@@ -152,7 +152,7 @@ def _settle_heap() -> None:
     import airflow_provider_messaggisms.triggers  # noqa: F401
 
     gc.collect()
-    if not os.environ.get("NOFREEZE"): gc.freeze()
+    gc.freeze()
 
 
 async def _measure(case: str, url: str) -> Figures:
