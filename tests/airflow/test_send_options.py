@@ -69,7 +69,6 @@ def test_a_plain_send_says_no_more_than_it_must(
     [
         ({"sender": "My Shop 1"}, lambda message: message.sender == "My Shop 1"),
         ({"sender": "39349"}, lambda message: message.sender == "39349"),
-        ({"sender": 39349}, lambda message: message.sender == "39349"),
         ({"test": True}, lambda message: message.test is True),
         ({"test": "{{ yes }}"}, lambda message: message.test is True),
         ({"test": "{{ not yes }}"}, lambda message: message.test is False),
@@ -189,7 +188,6 @@ def test_a_simulation_is_said_out_loud(
         ({"sender": "abcdefghijkl"}, "sender: 12 characters"),
         ({"sender": "123456789012345"}, "sender: 15 characters of which 15 are digits"),
         ({"sender": "Città"}, "sender: 5 characters"),
-        ({"sender": "a-b-c"}, "sender: 5 characters"),
         ({"sender": NUMBER}, "sender: 16 characters of which 12 are digits"),
         ({"test": "maybe"}, "test: expected True or False"),
         ({"priority": 0.5}, "priority: '0.5' is not a number of 1.0 or more"),
@@ -203,7 +201,6 @@ def test_a_simulation_is_said_out_loud(
         ({"callback_url": "example.com"}, "callback_url: expected an absolute http(s) address"),
         ({"callback_field": "report"}, "callback_field: it names a form field of the call to callback_url"),
         ({"idempotency_key": "x" * 201}, "idempotency_key: expected a text of 1 to 200 characters"),
-        ({"idempotency_key": " "}, "idempotency_key: expected a text of 1 to 200 characters"),
         ({"idempotency_key": "None"}, "idempotency_key: expected a text of 1 to 200 characters"),
         ({"on_invalid": "ignore"}, "on_invalid: expected 'fail' or 'drop', got 'ignore'"),
         ({"on_invalid": None}, "on_invalid: expected 'fail' or 'drop', got 'None'"),
