@@ -2,8 +2,8 @@
 What a wait costs the triggerer: CPU for each look, sockets, the loop's lag, memory.
 
 1,000 waits on 1,000 messages, each looking once a second, in one event loop: our trigger beside one bare aiohttp
-session that makes the same requests, and beside the triggers of the HTTP and dbt Cloud providers. Each case runs in a process
-of its own, in turns; the gateway in another. Then 10,000 waits at the pace that they have by themselves.
+session that makes the same requests, and beside the triggers of the HTTP and dbt Cloud providers. Each case runs in
+a process of its own, in turns; the gateway in another. Then 10,000 waits at the pace that they have by themselves.
 """
 
 from __future__ import annotations
