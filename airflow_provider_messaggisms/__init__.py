@@ -48,6 +48,7 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": modules("sensors"),
         "notifications": [f"{__name__}.notifications.MessaggiSmsNotifier"],
         "triggers": modules("triggers"),
+        "extra-links": [f"{__name__}.links.MessaggiSmsMessageLink"],
         "connection-types": [
             {
                 "connection-type": "messaggisms",

@@ -26,6 +26,7 @@ from airflow_provider_messaggisms.gateway.recipients import (
 from airflow_provider_messaggisms.gateway.schedule import instant_of, send_day
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
+from airflow_provider_messaggisms.links import show_page
 from airflow_provider_messaggisms.once import Once, Origin, key_for
 from airflow_provider_messaggisms.templating import PersonalTemplates, as_flag, as_number, one_of, personal_value
 from airflow_provider_messaggisms.waiting import OptionallyWaitingOperator
@@ -158,6 +159,7 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
             once, send = self._prepare(hook, context)
             self._wait_until_due(once, waited_until)
             message_id = send()
+            show_page(self, context, hook.settings, message_id)
         return self.deliver(context, message_id)
 
     def _prepare(self, hook: MessaggiSmsHook, context: Context) -> tuple[Once, Callable[[], str]]:

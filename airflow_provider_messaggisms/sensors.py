@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, BaseSensor
 from airflow_provider_messaggisms.failing import failing_for_good
 from airflow_provider_messaggisms.gateway.watch import Watch
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
+from airflow_provider_messaggisms.links import show_page
 from airflow_provider_messaggisms.waiting import WaitingOperator
 
 if TYPE_CHECKING:
@@ -93,8 +94,8 @@ class MessaggiSmsDeliverySensor(WaitingOperator, BaseSensorOperator):
         if self._watch is not None and not self.reschedule and time.time() >= began + self.timeout:
             return PokeReturnValue(is_done=False)  # Airflow raises its time-out after this
         with failing_for_good():
-            watch = self._watch = self._watch or self._begin(context, began)
             hook = self._hook = self._hook or self.new_hook()
+            watch = self._watch = self._watch or self._begin(context, began, hook)
             report = hook.follow(watch.look(time.time()))
         if report is None and self.deferrable:
             self.defer_watch(context, watch, began)
@@ -109,7 +110,8 @@ class MessaggiSmsDeliverySensor(WaitingOperator, BaseSensorOperator):
                 raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
             raise
 
-    def _begin(self, context: Context, began: float) -> Watch:
+    def _begin(self, context: Context, began: float, hook: MessaggiSmsHook) -> Watch:
+        show_page(self, context, hook.settings, self.message_id)
         looks = 0
         if self.reschedule:
             # Airflow 2.11 does not count them; its looks take turns by the clock.

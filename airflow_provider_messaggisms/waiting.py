@@ -21,6 +21,7 @@ from airflow_provider_messaggisms.gateway.pace import DEFAULT_OUTAGE_TOLERANCE_S
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy
 from airflow_provider_messaggisms.gateway.watch import Watch
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
+from airflow_provider_messaggisms.links import MessaggiSmsMessageLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -39,6 +40,8 @@ class WaitingOperator(BaseOperator):
         the wait fails. Default one hour. In reschedule mode, where no look knows of the one before, ``timeout`` rules.
     :param deferrable: Wait in the triggerer. Default: ``[operators] default_deferrable``.
     """
+
+    operator_extra_links = (MessaggiSmsMessageLink(),)
 
     messaggisms_conn_id: str
 
@@ -134,7 +137,7 @@ class WaitingOperator(BaseOperator):
         ends = self._execution_ends(context)
         if ends is not None and ends <= time.time():
             raise AirflowTaskTimeout(f"The delivery is not known within execution_timeout ({self.execution_timeout})")
-        raise AirflowSensorTimeout(f"The delivery is not known within timeout ({self.limit_seconds():.0f} s)")
+        raise AirflowSensorTimeout(f"The delivery is not known within timeout ({self.limit_seconds():g} s)")
 
     def _deadline(self, context: Context, began: float) -> float:
         # Airflow 3 does not bound a deferral by execution_timeout.

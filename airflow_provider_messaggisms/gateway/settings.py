@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
@@ -73,6 +73,11 @@ FIELDS: dict[str, dict[str, Any]] = {
         "description": "Only for accounts whose gateway takes a time of day in timestamp_send: a strftime format.",
         "schema": {"type": ["string", "null"]},
     },
+    "console_url": {
+        "label": "Address of a message's page",
+        "description": "Where Airflow's UI leads from a task to its message; {message_id} stands for the id.",
+        "schema": {"type": ["string", "null"]},
+    },
     "max_sockets": {
         "label": "Sockets",
         "description": f"How many sockets all deferred waits of one triggerer share, 1 to {MAX_SOCKETS}.",
@@ -92,6 +97,7 @@ class Settings(Value, frozen=True):
     :param timezone: IANA name of the zone in which the gateway's days begin. Default Europe/Rome.
     :param default_region: ISO 3166 code of numbers written without a prefix, or ``None``.
     :param timestamp_send_format: ``strftime`` form of scheduled times, or ``None``: days only.
+    :param console_url: http(s) address of the page of a message, with ``{message_id}`` in it, or ``None``.
     :param max_sockets: How many sockets all waits of one event loop share. 1 to 500, default 20.
     :param price_per_part_eur: What one SMS part costs, for estimates; ``None`` where nobody has said.
     :param unknown_fields: Names in the connection's extra that mean nothing here: most likely typing errors.
@@ -114,6 +120,7 @@ class Settings(Value, frozen=True):
     timezone: str = DEFAULT_TIMEZONE
     default_region: str | None = None
     timestamp_send_format: str | None = None
+    console_url: str | None = None
     max_sockets: int = DEFAULT_MAX_SOCKETS
     price_per_part_eur: float | None = None
     unknown_fields: tuple[str, ...] = ()
@@ -144,10 +151,18 @@ class Settings(Value, frozen=True):
             timezone=_timezone(given.get("timezone", DEFAULT_TIMEZONE)),
             default_region=_region(given.get("default_region")),
             timestamp_send_format=_text("timestamp_send_format", given.get("timestamp_send_format")),
+            console_url=_console_url(given.get("console_url")),
             max_sockets=_max_sockets(given.get("max_sockets", DEFAULT_MAX_SOCKETS)),
             price_per_part_eur=_price(given.get("price_per_part_eur")),
             unknown_fields=tuple(sorted(name for name in given if name not in FIELDS)),
         )
+
+    def page_of(self, message_id: str) -> str | None:
+        """Give the address of a message's page, if it has one. Plain http leads to the emulator: it has an inbox."""
+        shown = quote(str(message_id), safe="")
+        if self.console_url:
+            return self.console_url.replace("{message_id}", shown)
+        return None if self.base_url.startswith("https:") else f"{self.base_url}/#text={shown}"
 
 
 def _token(password: str | None) -> str:
@@ -238,6 +253,13 @@ def _price(value: Any) -> float | None:
             f"connection, field price_per_part_eur: {str(value)[:40]!r} is not a price of 0 or more"
         )
     return price
+
+
+def _console_url(value: Any) -> str | None:
+    url = _text("console_url", value)
+    if url is not None and not (re.match(r"https?://[^/?#\s]", url) and "{message_id}" in url):
+        raise ConfigurationError("connection, field console_url: expected an http(s) address with {message_id} in it")
+    return url
 
 
 def _max_sockets(value: Any) -> int:
