@@ -22,7 +22,7 @@ from jinja2 import TemplateAssertionError, TemplateError, TemplateSyntaxError, m
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.phone import mask, mask_numbers
-from airflow_provider_messaggisms.gateway.recipients import Addressee, field_names
+from airflow_provider_messaggisms.gateway.recipients import Addressee, field_names, listed
 from airflow_provider_messaggisms.gateway.text import placeholder
 
 if TYPE_CHECKING:
@@ -185,6 +185,8 @@ class PersonalTemplates(Templater):
         rendered = super().render_template(written, context, env, seen)
         if isinstance(written, str) and isinstance(rendered, int | float):
             return self._text(written, context, env)
+        if isinstance(written, str) and isinstance(rendered, str) and rendered.lstrip().startswith(("[", "{")):
+            return listed(rendered)  # what a Variable or Param with a list becomes in a DAG that renders to texts
         return rendered
 
     def _text(self, template: str, context: Context, env: Environment) -> str:

@@ -298,3 +298,9 @@ def test_a_number_may_come_as_a_text(value: Any, expected: float | None) -> None
 def test_what_is_no_number_is_refused(value: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"^priority: expected a number"):
         as_number("priority", value)
+
+
+def test_a_list_that_a_template_made_a_text_of_is_a_list_again() -> None:
+    operator = rendered("Dear {{name}}", "{{ params.people }}", params={"people": [ANNA, BEN]})
+    assert personal_value(operator.recipients) == [ANNA, BEN]
+    assert personal_value(operator.body) == "Dear {{name}}"
