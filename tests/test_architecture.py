@@ -26,7 +26,7 @@ LAYERS = (
     {"exceptions"},
     {"gateway.*"},
     # What knows nothing of a connection.
-    {"alarms", "budget", "environment", "events", "failing", "local_lock", "outcome"},
+    {"alarms", "budget", "environment", "events", "failing", "links", "local_lock", "outcome"},
     {"recipient_files", "silencing", "templating", "transport"},
     {"hooks"},
     {"lookout", "once", "transactions"},
