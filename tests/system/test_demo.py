@@ -22,6 +22,14 @@ from tests.system.processes import MARKER_VARIABLE, Family
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
+# Tests that run in the background of a script ignore SIGINT, and so would all that they start.
+DEMO_THAT_LISTENS = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("tests.system.demo", run_name="__main__")
+"""
+
+
 class Terminal:
     """The demo on a terminal of its own, started with the home in which it keeps its files."""
 
@@ -31,7 +39,7 @@ class Terminal:
         os.set_blocking(self._end, False)
         # A session leader that opens a terminal gets it as its own, and so gets its Ctrl-C.
         open_and_run = ["sh", "-c", 'exec <"$0" >"$0" 2>&1 "$@"', os.ttyname(terminal)]
-        demo = [sys.executable, "-m", "tests.system.demo", "--home", str(home)]
+        demo = [sys.executable, "-c", DEMO_THAT_LISTENS, "--home", str(home)]
         self.demo = subprocess.Popen([*open_and_run, *demo], cwd=CHECKOUT, start_new_session=True)
         self._held_open = terminal
 
