@@ -199,8 +199,8 @@ def kill_everywhere(
 
 @pytest.mark.parametrize(
     ("operator", "with_task_state", "crossings"),
-    # before and after: the record, the id (with task state); each announced call; the XCom
-    [("send", True, 6), ("send", False, 4), ("transaction", True, 10), ("transaction", False, 8)],
+    # before and after: each announced call; the id (with task state); the XComs "message" and "page"
+    [("send", True, 8), ("send", False, 6), ("transaction", True, 12), ("transaction", False, 10)],
 )
 def test_killed_at_any_border_to_airflow_each_sms_is_sent_once(
     operator: str, with_task_state: bool, crossings: int, messaggisms_gateway: Gateway, tmp_path: Path
