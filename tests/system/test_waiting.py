@@ -1,0 +1,123 @@
+"""Deferred waits on a real triggerer: they outlive it, keep their deadline, and end when nobody wants them any more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psutil
+import pytest
+
+from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway, Sms
+from tests.system.api import DagRun, wait_for
+from tests.system.stack import AirflowStack
+
+BRIEF_TIMEOUT = timedelta(seconds=20)
+
+
+@pytest.fixture
+def deferred(stack: AirflowStack) -> Iterator[Callable[[str], DagRun]]:
+    """Send an SMS, and return when both waits for it are with the triggerer; afterwards nobody waits any more."""
+    runs: list[DagRun] = []
+
+    def defer(number: str) -> DagRun:
+        run = stack.api.trigger("waits", {"number": number})
+        runs.append(run)
+
+        def both() -> bool | None:
+            return [run.task_states().get(task) for task in ("brief", "patient")] == ["deferred"] * 2 or None
+
+        wait_for("the deferrals", both, timeout_seconds=90)
+        return run
+
+    yield defer
+    for run in runs:
+        stack.api.call("PATCH", f"/dags/waits/dagRuns/{run.run_id}", {"state": "failed"})
+
+
+def looks(gateway: Gateway) -> int:
+    """Count the looks so far."""
+    return sum(exchange.method == "GET" for exchange in gateway.requests())
+
+
+def wait_for_looks(gateway: Gateway, more: int = 3) -> None:
+    """Return when somebody has looked so often from now on."""
+    before = looks(gateway)
+    wait_for("the looks", lambda: looks(gateway) >= before + more or None, timeout_seconds=60)
+
+
+def task(run: DagRun, task_id: str) -> dict[str, Any]:
+    """Return Airflow's task instance."""
+    return next(found for found in run.tasks() if found["task_id"] == task_id)
+
+
+def instant(text: str) -> datetime:
+    """Read an instant of Airflow's."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def sms_of(gateway: Gateway, run: DagRun) -> Sms:
+    """Return what the run has sent."""
+    return gateway.inbox(message_id=run.xcom("send"))[0]
+
+
+def kill_with_all_it_started(stack: AirflowStack, component: str) -> None:
+    """End a component and its processes as a machine does that loses its power."""
+    started = psutil.Process(stack.components[component].pid).children(recursive=True)
+    stack.kill(component)
+    for process in started:
+        process.kill()
+    psutil.wait_procs(started, timeout=10)
+
+
+def test_waits_go_on_after_the_triggerer_was_killed_and_meet_their_deadline(
+    stack: AirflowStack, gateway: Gateway, deferred: Callable[[str], DagRun]
+) -> None:
+    run = deferred("+39 347 822 0005")
+    wait_for_looks(gateway)
+    kill_with_all_it_started(stack, "triggerer")
+    stack.start("triggerer")
+    wait_for_looks(gateway)
+    taken_up_again = datetime.now(UTC)
+    wait_for("the end of the brief wait", lambda: task(run, "brief")["end_date"], timeout_seconds=90)
+    brief = task(run, "brief")
+    assert brief["state"] == "failed"
+    assert "AirflowSensorTimeout" in run.log("brief")
+    began, ended = instant(brief["start_date"]), instant(brief["end_date"])
+    assert began + BRIEF_TIMEOUT <= ended < taken_up_again + BRIEF_TIMEOUT
+
+    gateway.decide(sms_of(gateway, run), "DELIVERED_TO_HANDSET")
+    wait_for("the end of the patient wait", lambda: task(run, "patient")["end_date"], timeout_seconds=60)
+    assert run.task_states()["patient"] == "success"
+    assert run.xcom("patient")["states"] == {"DELIVERED_TO_HANDSET": 1}
+    assert run.log("patient").rstrip().count("delivered to +39-*******005") >= 1
+
+
+def test_a_wait_that_is_marked_failed_looks_no_more_and_cancels_nothing(
+    stack: AirflowStack, gateway: Gateway, deferred: Callable[[str], DagRun]
+) -> None:
+    run = deferred("+39 347 823 0005")
+    wait_for_looks(gateway)
+    for task_id in ("brief", "patient"):
+        path = f"/dags/waits/dagRuns/{run.run_id}/taskInstances/{task_id}"
+        stack.api.call("PATCH", path, {"new_state": "failed"})
+    time.sleep(3)
+    seen = gateway.requests()
+    time.sleep(2)  # four looks, if anybody still looked
+    assert gateway.requests() == seen
+    assert all(exchange.method != "DELETE" for exchange in seen)
+    assert sms_of(gateway, run).state == "PENDING_ENROUTE"
+
+
+def test_airflows_page_of_a_task_leads_to_its_message(
+    stack: AirflowStack, gateway: Gateway, deferred: Callable[[str], DagRun]
+) -> None:
+    run = deferred("+39 347 824 0005")
+    gateway.decide(sms_of(gateway, run), "DELIVERED_TO_HANDSET")
+    assert run.wait() == "success", run.task_states()
+    page = f"{gateway.url}/#text={run.xcom('send')}"
+    for task_id in ("send", "brief", "patient"):
+        links = stack.api.call("GET", f"/dags/waits/dagRuns/{run.run_id}/taskInstances/{task_id}/links")
+        assert links["extra_links"] == {"Message": page}
