@@ -33,7 +33,7 @@ _HEADLINES = {
     "started": "Started",
     "late": "Late",
 }
-_LINK = re.compile(r"https?://[^\s<>\"']+")
+_LINK = r"https?://[^\s<>\"']+"
 
 # Importances, the least first.
 _ERROR, _WORDS, _RUN, _LINKS, _HEADLINE = range(5)
@@ -120,7 +120,7 @@ def _parted(text: str, why: str) -> Iterator[Piece]:
 
 def _words_and_links(text: str) -> Iterator[Piece]:
     end = 0
-    for found in _LINK.finditer(text):
+    for found in re.finditer(_LINK, text):
         yield Piece(text[end : found.start()], _WORDS)
         yield Piece(found[0], _LINKS, whole=True)
         end = found.end()

@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterable
 from contextlib import closing
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseHook, conf
 
@@ -27,7 +27,10 @@ from airflow_provider_messaggisms.gateway.retry import RetryPolicy, outcome_unkn
 from airflow_provider_messaggisms.gateway.schedule import send_day
 from airflow_provider_messaggisms.gateway.settings import FIELDS, Settings
 from airflow_provider_messaggisms.gateway.wire import Call, Pause
-from airflow_provider_messaggisms.transport import MAX_EXCHANGE_SECONDS, AsyncTransport, SyncTransport
+
+if TYPE_CHECKING:
+    # Imported where they are needed: every parse of a DAG file imports this module.
+    from airflow_provider_messaggisms.transport import AsyncTransport, SyncTransport
 
 T = TypeVar("T")
 
@@ -38,6 +41,8 @@ def _longest_exchange() -> float:
 
     That happens so many seconds after the last heartbeat as ``[scheduler] task_instance_heartbeat_timeout`` says.
     """
+    from airflow_provider_messaggisms.transport import MAX_EXCHANGE_SECONDS
+
     given_up_after: float = conf.getfloat("scheduler", "task_instance_heartbeat_timeout", fallback=300.0)
     return min(MAX_EXCHANGE_SECONDS, 0.8 * given_up_after)
 
@@ -130,6 +135,8 @@ class MessaggiSmsHook(BaseHook):
     def get_conn(self) -> SyncTransport:
         """Return the transport, connected lazily and kept until :meth:`close`."""
         if self._transport is None:
+            from airflow_provider_messaggisms.transport import SyncTransport
+
             self._transport = SyncTransport(self.settings, total_seconds=_longest_exchange())
         return self._transport
 
@@ -323,6 +330,8 @@ class MessaggiSmsHook(BaseHook):
 
     async def _arun(self, call: Call[T]) -> T:
         if self._async_transport is None:
+            from airflow_provider_messaggisms.transport import AsyncTransport
+
             self._async_transport = AsyncTransport(await self.asettings(), total_seconds=_longest_exchange())
         attempt, lost, ends = 1, False, _end_of(call)
         while True:

@@ -20,15 +20,17 @@ from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.recipients import Recipients, Validate
 from airflow_provider_messaggisms.gateway.schedule import send_day
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.once import Once
-from airflow_provider_messaggisms.recipient_files import RecipientFile
 from airflow_provider_messaggisms.sending import SendingOperator
 from airflow_provider_messaggisms.templating import as_number, one_of, personal_value
-from airflow_provider_messaggisms.transactions import Guards, Transaction
 from airflow_provider_messaggisms.waiting import OptionallyWaitingOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    # Imported where they are needed: every parse of a DAG file imports this module.
+    from airflow_provider_messaggisms.once import Once
+    from airflow_provider_messaggisms.recipient_files import RecipientFile
+    from airflow_provider_messaggisms.transactions import Guards, Transaction
 
 __all__ = [
     "MessaggiSmsCancelOperator",
@@ -120,6 +122,8 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
     def _prepare(self, hook: MessaggiSmsHook, context: Context) -> tuple[Once, Callable[[], str]]:
         if isinstance(self.chunk_size, bool) or not isinstance(self.chunk_size, int) or self.chunk_size < 1:
             raise ConfigurationError(f"chunk_size: {str(self.chunk_size)[:40]!r} is not a whole number of 1 or more")
+        from airflow_provider_messaggisms.transactions import Guards
+
         guards = Guards(self.on_invalid, as_number("max_price_eur", self.max_price_eur))
         recipients = self._read_recipients(hook)
         self._name_dropped(recipients.dropped)
@@ -127,7 +131,7 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
         left_out = {"dropped": len(recipients.dropped), "repeated": recipients.repeated}
         once = self._once(hook, context, recipients.numbers)
         options = self._options(hook, once)
-        tally = recipients.tally if isinstance(recipients, RecipientFile) else tally_of(options["body"], recipients)
+        tally = tally_of(options["body"], recipients) if isinstance(recipients, Recipients) else recipients.tally
         options = self._fitted(options, tally, once)
 
         def send() -> str:
@@ -148,6 +152,8 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
         recipients: Recipients | RecipientFile,
         options: dict[str, Any],
     ) -> Message:
+        from airflow_provider_messaggisms.transactions import Transaction
+
         transaction = Transaction(once, guards, total=len(recipients.numbers), chunk_size=self.chunk_size)
         self._transaction = transaction
         try:
@@ -164,6 +170,8 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
             raise ConfigurationError("recipients: give either recipients or recipients_path")
         if self.recipients_path is None:
             return self._read_listed(hook)
+        from airflow_provider_messaggisms.recipient_files import RecipientFile
+
         return RecipientFile(
             self.recipients_path,
             body=body if isinstance(body, str) else "",

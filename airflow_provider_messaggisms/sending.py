@@ -27,12 +27,14 @@ from airflow_provider_messaggisms.gateway.schedule import instant_of, send_day
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.links import show_page
-from airflow_provider_messaggisms.once import Once, Origin, key_for
 from airflow_provider_messaggisms.templating import PersonalTemplates, as_flag, as_number, one_of, personal_value
 from airflow_provider_messaggisms.waiting import OptionallyWaitingOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    # Imported where they are needed: every parse of a DAG file imports this module.
+    from airflow_provider_messaggisms.once import Once
 
 #: How many left-out recipients the log names; the rest is counted.
 _MAX_NAMED = 20
@@ -195,6 +197,8 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
             )
 
     def _once(self, hook: MessaggiSmsHook, context: Context, numbers: Iterable[str]) -> Once:
+        from airflow_provider_messaggisms.once import Once, Origin, key_for
+
         if self.idempotency_key:
             key = checked_key("idempotency_key", self.idempotency_key)
         else:

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_messaggisms.failing import failing_for_good
-from airflow_provider_messaggisms.gateway.watch import Watch
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.links import show_page
 from airflow_provider_messaggisms.waiting import WaitingOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    # Imported where they are needed: every parse of a DAG file imports this module.
+    from airflow_provider_messaggisms.gateway.watch import Watch
 
 #: In reschedule mode each look is a new process and a new round of the scheduler.
 _MIN_RESCHEDULE_SECONDS = 60.0

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Mapping
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import TemplateAssertionError, TemplateError, TemplateSyntaxError, meta, nodes
+from jinja2 import TemplateAssertionError, TemplateError, TemplateSyntaxError, nodes
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.phone import mask, mask_numbers
@@ -36,7 +36,7 @@ else:
 _SHOWN_RECIPIENTS = 20
 
 # Jinja quotes what it found in the place of a sign that it missed: most likely a word of the text.
-_FOUND = re.compile(r"(?<= got | tag )'[^']*'")
+_FOUND = r"(?<= got | tag )'[^']*'"
 
 
 class Personal:
@@ -200,6 +200,8 @@ class PersonalTemplates(Templater):
         return text[1:]
 
     def _with_placeholders(self, body: str, context: Any, jinja_env: Environment) -> Any:
+        from jinja2 import meta
+
         tree = jinja_env.parse(body)
         used = meta.find_undeclared_variables(tree)  # without the macros
         known = {name for name in used if name in context}
@@ -247,7 +249,7 @@ def _kept_quiet(field: str, render: Callable[[], Any]) -> Personal:
         line = f" in line {error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
         why = error.message or type(error).__name__
         if not isinstance(error, TemplateAssertionError):  # which names a filter or a test
-            why = _FOUND.sub("'…'", why)
+            why = re.sub(_FOUND, "'…'", why)
         text = f"{field}: the template cannot be rendered{line}: {mask_numbers(why)}"
         return Personal(None, ConfigurationError(text))
     except Exception as error:  # noqa: BLE001 (a Variable that is not there, a macro that fails...)

@@ -19,12 +19,14 @@ from airflow_provider_messaggisms.failing import failing_for_good
 from airflow_provider_messaggisms.gateway.delivery import Rule
 from airflow_provider_messaggisms.gateway.pace import DEFAULT_OUTAGE_TOLERANCE_SECONDS, Pace, checked_seconds
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy
-from airflow_provider_messaggisms.gateway.watch import Watch
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.links import MessaggiSmsMessageLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    # Imported where they are needed: every parse of a DAG file imports this module.
+    from airflow_provider_messaggisms.gateway.watch import Watch
 
 #: How Airflow calls the method by which it tells a resumed task that its deferral has failed.
 _AIRFLOW_FAILS_IT = "__fail__"
@@ -85,6 +87,8 @@ class WaitingOperator(BaseOperator):
 
     def new_watch(self, message_id: str, *, since: float, looks: int = 0) -> Watch:
         """Begin to watch a message."""
+        from airflow_provider_messaggisms.gateway.watch import Watch
+
         return Watch(
             message_id,
             since,

@@ -18,7 +18,6 @@ from airflow_provider_messaggisms.gateway.delivery import Tally
 from airflow_provider_messaggisms.gateway.models import Delivery, Message, MessageSummary, Recipient, number
 from airflow_provider_messaggisms.gateway.phone import mask_numbers
 from airflow_provider_messaggisms.gateway.recipients import Addressee
-from airflow_provider_messaggisms.gateway.stream import TallyBody
 from airflow_provider_messaggisms.gateway.value import Reader
 from airflow_provider_messaggisms.gateway.wire import ANYTHING, Body, Call, Envelope, Request, Response, read
 
@@ -163,6 +162,8 @@ def get_tally(message_id: str, *, many: bool = False) -> Call[Tally]:
 
     :param many: Count them while they come in and keep none, for the answer may be long. Default ``False``.
     """
+    from airflow_provider_messaggisms.gateway.stream import TallyBody
+
     request = _recipients_request(message_id)
 
     def parse(response: Response) -> Tally:

@@ -15,8 +15,8 @@ import pendulum
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 
-_YEAR_FIRST = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
-_DAY_FIRST = re.compile(r"(\d{2})-(\d{2})-(\d{4})")
+_YEAR_FIRST = r"(\d{4})-(\d{2})-(\d{2})"
+_DAY_FIRST = r"(\d{2})-(\d{2})-(\d{4})"
 
 
 def send_day(value: Any, *, timezone: str, now: datetime, time_format: str | None = None) -> str | None:
@@ -82,9 +82,9 @@ def _read(value: Any) -> date | datetime:
         return value
     text = str(value).strip() if isinstance(value, str) else ""
     try:
-        if found := _YEAR_FIRST.fullmatch(text):
+        if found := re.fullmatch(_YEAR_FIRST, text):
             return date(*map(int, found.groups()))
-        if found := _DAY_FIRST.fullmatch(text):
+        if found := re.fullmatch(_DAY_FIRST, text):
             return date(*map(int, reversed(found.groups())))
         return datetime.fromisoformat(text)
     except ValueError:

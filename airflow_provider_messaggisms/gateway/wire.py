@@ -252,7 +252,7 @@ def _retry_after_seconds(headers: Mapping[str, str]) -> float | None:
 
 
 # Every text between double quotes, closed or not; the group is there where it is the name of a JSON member.
-_QUOTED = re.compile(r'("[A-Za-z_$][\w$]{0,30}"\s*:)|"(?:[^"\\]|\\.)*(?:"|\\?\Z)', re.DOTALL)
+_QUOTED = r'(?s)("[A-Za-z_$][\w$]{0,30}"\s*:)|"(?:[^"\\]|\\.)*(?:"|\\?\Z)'
 
 # Texts of a request that an error may show: they are no personal data, or `mask_numbers` takes care of them.
 _SHOWABLE = frozenset({"sender", "recipients", "number", "timestamp_send"})
@@ -278,7 +278,7 @@ def excerpt(request: Request, response: Response) -> str:
 
 
 def _outline(text: str) -> str:
-    return _QUOTED.sub(lambda quoted: quoted[0] if quoted[1] else '"…"', text)
+    return re.sub(_QUOTED, lambda quoted: quoted[0] if quoted[1] else '"…"', text)
 
 
 def _showable(text: str, request: Request, response: Response) -> str:
