@@ -202,7 +202,7 @@ def test_a_dag_file_loads_no_heavy_library() -> None:
     airflow = "airflow.sdk" if find_spec("airflow.sdk") else of_airflow_2
     new = loaded(*(f"{PACKAGE}.{name}" for name in facade), after=airflow)
     assert f"{PACKAGE}.hooks" in new
-    when_it_runs = ("once", "recipient_files", "transactions", "transport", "triggers", "gateway.stream", "gateway.watch")
+    when_it_runs = ("once", "recipient_files", "transactions", "transport", "triggers", "gateway.watch")
     assert not {f"{PACKAGE}.{name}" for name in when_it_runs} & new
     assert not {name for name in new if name in HEAVY or name.split(".")[0] in HEAVY}
     assert not {name for name in new if name.startswith(f"{PACKAGE}.emulator")}
