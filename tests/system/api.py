@@ -136,11 +136,11 @@ class DagRun:
         """Return Airflow's state of the run: queued, running, success or failed."""
         return str(self.api.call("GET", self._path)["state"])
 
-    def wait(self, *, timeout_seconds: float = 120) -> str:
+    def wait(self, *, timeout_seconds: float = 240) -> str:
         """
         Return the final state, success or failed.
 
-        :raises TimeoutError: It was still going on after ``timeout_seconds`` (default 120); names the tasks' states.
+        :raises TimeoutError: It was still going on after ``timeout_seconds`` (default 240); names the tasks' states.
         """
 
         def final_state() -> str | None:

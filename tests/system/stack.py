@@ -117,12 +117,12 @@ class AirflowStack:
             if process.poll() is not None:
                 raise ComponentError(f"{component} ended with {process.returncode}:\n{self.home.tail(component)}")
 
-    def wait_for_dag(self, dag_id: str, *, timeout_seconds: float = 60) -> None:
+    def wait_for_dag(self, dag_id: str, *, timeout_seconds: float = 120) -> None:
         """
         Return when the dag-processor has read the DAG's file since this stack started.
 
         :raises ApiError: A DAG file can't be imported.
-        :raises TimeoutError: There is no such DAG after ``timeout_seconds``, default 60.
+        :raises TimeoutError: There is no such DAG after ``timeout_seconds``, default 120.
         """
         wait_for(f"DAG {dag_id}", lambda: self.api.parsed_since(dag_id, self._started), timeout_seconds=timeout_seconds)
 
@@ -145,7 +145,7 @@ class AirflowStack:
         for component in COMPONENTS:
             self.start(component)
         try:
-            wait_for("a healthy Airflow", self._is_healthy, timeout_seconds=180)
+            wait_for("a healthy Airflow", self._is_healthy, timeout_seconds=300)
         except TimeoutError as error:
             missing = sorted(HEALTHY - self.api.healthy_since(self._started))
             tails = "\n".join(f"--- {component}\n{self.home.tail(component, 10)}" for component in COMPONENTS)
