@@ -13,6 +13,7 @@ import time
 from collections.abc import Generator, Iterable
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -33,25 +34,6 @@ if TYPE_CHECKING:
     from airflow_provider_messaggisms.transport import AsyncTransport, SyncTransport
 
 T = TypeVar("T")
-
-
-def _longest_exchange() -> float:
-    """
-    Bound an exchange, and a write with all its repeats, so that it ends before Airflow starts the next try beside it.
-
-    That happens so many seconds after the last heartbeat as ``[scheduler] task_instance_heartbeat_timeout`` says.
-    """
-    from airflow_provider_messaggisms.transport import MAX_EXCHANGE_SECONDS
-
-    given_up_after: float = conf.getfloat("scheduler", "task_instance_heartbeat_timeout", fallback=300.0)
-    return min(MAX_EXCHANGE_SECONDS, 0.8 * given_up_after)
-
-
-def _end_of(call: Call[Any]) -> float | None:
-    seconds = call.within_seconds
-    if seconds is None and not call.repeatable:
-        seconds = _longest_exchange()
-    return None if seconds is None else time.monotonic() + seconds
 
 
 def _left_until(end: float | None) -> float | None:
@@ -137,7 +119,7 @@ class MessaggiSmsHook(BaseHook):
         if self._transport is None:
             from airflow_provider_messaggisms.transport import SyncTransport
 
-            self._transport = SyncTransport(self.settings, total_seconds=_longest_exchange())
+            self._transport = SyncTransport(self.settings, total_seconds=self._longest_exchange)
         return self._transport
 
     def close(self) -> None:
@@ -313,9 +295,27 @@ class MessaggiSmsHook(BaseHook):
 
     # --- one call -----------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def _longest_exchange(self) -> float:
+        """
+        Bound an exchange, and a write with all its repeats, so that it ends before Airflow starts the next try beside.
+
+        That happens so many seconds after the last heartbeat as ``[scheduler] task_instance_heartbeat_timeout`` says.
+        """
+        from airflow_provider_messaggisms.transport import MAX_EXCHANGE_SECONDS
+
+        given_up_after: float = conf.getfloat("scheduler", "task_instance_heartbeat_timeout", fallback=300.0)
+        return min(MAX_EXCHANGE_SECONDS, 0.8 * given_up_after)
+
+    def _end_of(self, call: Call[Any]) -> float | None:
+        seconds = call.within_seconds
+        if seconds is None and not call.repeatable:
+            seconds = self._longest_exchange
+        return None if seconds is None else time.monotonic() + seconds
+
     def _run(self, call: Call[T]) -> T:
         transport = self.get_conn()
-        attempt, lost, ends = 1, False, _end_of(call)
+        attempt, lost, ends = 1, False, self._end_of(call)
         while True:
             try:
                 return call.parse(transport.send(call.request, _left_until(ends), call.collect()))
@@ -332,8 +332,8 @@ class MessaggiSmsHook(BaseHook):
         if self._async_transport is None:
             from airflow_provider_messaggisms.transport import AsyncTransport
 
-            self._async_transport = AsyncTransport(await self.asettings(), total_seconds=_longest_exchange())
-        attempt, lost, ends = 1, False, _end_of(call)
+            self._async_transport = AsyncTransport(await self.asettings(), total_seconds=self._longest_exchange)
+        attempt, lost, ends = 1, False, self._end_of(call)
         while True:
             try:
                 return call.parse(await self._async_transport.send(call.request, _left_until(ends), call.collect()))
