@@ -18,7 +18,6 @@ import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -81,8 +80,9 @@ def _ours_anew(url: str) -> Callable[[], object]:
 
 
 def _http_hook(url: str) -> Callable[[], object]:
-    kind = import_module("airflow.providers.http.hooks.http").HttpHook  # not there when types are checked
-    hook = kind(method="POST", http_conn_id=_connection(url, "http", {}))
+    from airflow.providers.http.hooks.http import HttpHook
+
+    hook = HttpHook(method="POST", http_conn_id=_connection(url, "http", {}))
     body, headers = _body_and_headers()
     return lambda: hook.run("/messages/", data=body, headers=headers).json()["data"][0]["id"]
 
