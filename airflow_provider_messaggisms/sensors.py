@@ -114,10 +114,7 @@ class MessaggiSmsDeliverySensor(WaitingOperator, BaseSensorOperator):
 
     def _begin(self, context: Context, began: float, hook: MessaggiSmsHook) -> Watch:
         show_page(self, context, hook.settings, self.message_id)
-        looks = 0
-        if self.reschedule:
-            # Airflow 2.11 does not count them; its looks take turns by the clock.
-            looks = context.get("task_reschedule_count", int(began / max(self.poke_interval, 1.0)))
+        looks = _looks_before(context) if self.reschedule else 0
         return self.new_watch(self.message_id, since=began, looks=looks)
 
     def _get_next_poke_interval(self, started_at: Any, run_duration: Callable[[], float], poke_count: int) -> float:
@@ -131,3 +128,17 @@ class MessaggiSmsDeliverySensor(WaitingOperator, BaseSensorOperator):
         if self.reschedule and self.slows_down:
             pause = max(pause, _MIN_RESCHEDULE_SECONDS)
         return max(0.0, min(pause, self.timeout - passed))
+
+
+def _looks_before(context: Context) -> int:
+    """Count the looks that this try has made in other processes."""
+    from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+
+    if AIRFLOW_V_3_0_PLUS:
+        return context.get("task_reschedule_count", 0)
+    from airflow.models.taskreschedule import TaskReschedule
+    from airflow.utils.session import create_session
+
+    ti: Any = context["ti"]
+    with create_session() as session:
+        return len(session.scalars(TaskReschedule.stmt_for_task_instance(ti)).all())

@@ -262,6 +262,15 @@ def test_of_many_recipients_the_summary_is_read_and_the_list_at_the_end(
     assert asked(messaggisms_gateway).count(RECIPIENTS) == 1
 
 
+def test_rescheduled_it_counts_its_looks_over_all_processes_and_reads_the_recipients_at_every_tenth(
+    messaggisms_gateway: Gateway, run_dag: Run, meanwhile: Callable[..., None]
+) -> None:
+    message_id = send([f"+39 349 12{number:05d}" for number in range(1000, 1060)])
+    meanwhile(lambda: messaggisms_gateway.advance(60), looks=11, at=SUMMARY)
+    assert by_airflow(run_dag, mode="reschedule")(message_id).report["delivered"] == 60
+    assert asked(messaggisms_gateway)[:12] == [SUMMARY] * 10 + [RECIPIENTS, SUMMARY]
+
+
 # --- poked ------------------------------------------------------------------------------------------------------------
 
 
