@@ -55,6 +55,18 @@ async def test_what_another_wait_has_asked_since_ones_last_look_counts_as_ones_l
         assert one.looked_at == other.looked_at  # from here on both wake at the same moment
 
 
+async def test_waits_that_are_due_almost_at_once_wake_together_and_never_early() -> None:
+    now = asyncio.get_running_loop().time
+    wakes = set()
+    for thousandth in range(10):
+        seat = Seat(CONN_ID, "m1")
+        seat.looked_at = 1e6 + 1e-3 * thousandth + 1e-4
+        due, wakes_at = seat.looked_at + 2e6, now() + seat.left(2e6)
+        assert due - 1e-4 < wakes_at < due + 0.02
+        wakes.add(round(wakes_at, 2))
+    assert len(wakes) == 1
+
+
 async def test_a_second_question_of_a_look_is_answered_after_its_first(messaggisms_gateway: Gateway) -> None:
     message_id = send()
 
