@@ -7,7 +7,7 @@ Writing is strict: what the contract does not allow is refused here, before it c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -19,7 +19,7 @@ from airflow_provider_messaggisms.gateway.models import Delivery, Message, Messa
 from airflow_provider_messaggisms.gateway.phone import mask_numbers
 from airflow_provider_messaggisms.gateway.recipients import Addressee
 from airflow_provider_messaggisms.gateway.value import Reader
-from airflow_provider_messaggisms.gateway.wire import ANYTHING, Body, Call, Envelope, Request, Response, read
+from airflow_provider_messaggisms.gateway.wire import ANYTHING, Call, Envelope, Request, Response, read
 
 T = TypeVar("T")
 
@@ -166,14 +166,16 @@ def get_tally(message_id: str, *, many: bool = False) -> Call[Tally]:
 
     request = _recipients_request(message_id)
 
-    def parse(response: Response) -> Tally:
+    def count(response: Response) -> Tally:
         envelope = read(request, response, _DELIVERIES)
         tally: Tally = response.taken or Tally()
         if tally.total and not isinstance(envelope.data, list):
             raise ProtocolError(f"{request}: data is no list: HTTP {response.status}", status=response.status)
         return tally.add(_as_list(envelope.data))
 
-    return Call(request, parse, repeatable=True, collect=TallyBody if many else Body)
+    if many:
+        return Call(request, count, repeatable=True, collect=TallyBody)
+    return Call(request, _recalling(count), repeatable=True)
 
 
 def get_recipient(message_id: str, to: str) -> Call[Recipient]:
@@ -204,6 +206,21 @@ def _only(request: Request, response: Response, envelope: Envelope[list[T] | T])
             f"{request}: expected one object in data, got {len(found)}: HTTP {response.status}", status=response.status
         )
     return found[0]
+
+
+def _recalling(parse: Callable[[Response], T]) -> Callable[[Response], T]:
+    """Parse an answer only if it is not that of the last time: most looks at a message show nothing new."""
+    last: tuple[int, bytes] | None = None
+    value: T
+
+    def parse_or_recall(response: Response) -> T:
+        nonlocal last, value
+        if last != (response.status, response.body):
+            value = parse(response)
+            last = response.status, response.body
+        return value
+
+    return parse_or_recall
 
 
 def _as_list(data: list[T] | T | None) -> list[T]:

@@ -69,6 +69,21 @@ def test_a_long_answer_is_counted_as_if_it_had_been_read_whole(piece: int, dumps
     assert left < len(body)
 
 
+def test_an_answer_that_has_not_changed_is_counted_once() -> None:
+    call = calls.get_tally("m1")
+
+    def look(status: int, body: bytes) -> Tally:
+        return call.parse(Response(status, {}, body))
+
+    pending, complete = answer(recipients(3)), answer(recipients(4))
+    first = look(200, pending)
+    assert look(200, pending) is first
+    assert (first.total, look(200, complete).total, look(200, pending).total) == (3, 4, 3)
+    with pytest.raises(errors.GatewayUnavailableError):
+        look(502, pending)
+    assert told(look(200, pending)) == told(whole(pending))
+
+
 def test_hardly_anything_of_a_long_answer_is_kept() -> None:
     body = answer(recipients(5_000))
     _, left = collected(body, 65_536)
