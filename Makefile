@@ -2,7 +2,7 @@
 
 # The interpreter to build the environments with; empty looks for one.
 PYTHON ?=
-# More words for pytest, such as: make test PYTEST_ARGS="-x tests/gateway"
+# More words for pytest, such as: make test PYTEST_ARGS="-x tests/gateway"; with -n 0 all runs in one process.
 PYTEST_ARGS ?=
 VENV ?= .venv
 VENV_AIRFLOW2 ?= .venv-airflow2
@@ -15,6 +15,9 @@ export PYTHON
 # As in an activated environment: tests and DAGs call commands such as `airflow` by name. Recipes `exec` it, so that what
 # ends make reaches what it runs, not a shell in between.
 in = env PATH="$(abspath $(1))/bin:$$PATH" $(1)/bin/python -m
+
+# Two processes, for the tests that need a real Airflow wait for it most of their time (see tests/conftest.py).
+SIDE_BY_SIDE = -n 2 --dist loadgroup --no-loadscope-reorder
 
 # The tests of the inbox page need a browser. CI installs one; on a laptop without, the rest is tested all the same.
 WITHOUT_BROWSER = $(if $(shell command -v chromedriver),,--ignore=tests/emulator/test_inbox.py)
@@ -37,7 +40,7 @@ demo: ## See an SMS travel through a real Airflow to the emulator, in about two 
 test: ## Run all tests on Airflow 3
 	@$(SET_UP)
 	$(if $(WITHOUT_BROWSER),@echo "Without chromium and chromedriver the tests of the inbox page are left out.")
-	exec $(call in,$(VENV)) pytest $(WITHOUT_BROWSER) $(PYTEST_ARGS)
+	exec $(call in,$(VENV)) pytest $(SIDE_BY_SIDE) $(WITHOUT_BROWSER) $(PYTEST_ARGS)
 
 test-airflow2: ## Run the tests of the core, the hook, the operators and the sensor on Airflow 2.11
 	@PYTHON_BELOW=13 sh .ci/venv $(VENV_AIRFLOW2) --extra emulator --group test --group airflow2

@@ -1,5 +1,5 @@
 """
-What all tests share: an Airflow home of their own, and its database for the tests that run DAGs.
+What all tests share: an Airflow home of their own, with a database for the tests that run DAGs, and their processes.
 
 The gateway itself comes from the fixture ``messaggisms_gateway`` of the provider's own pytest plugin: a real emulator,
 over real HTTP.
@@ -31,9 +31,20 @@ os.environ.update(
 )
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _airflow_home() -> Iterator[None]:
-    yield
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    Divide the tests among processes (``-n 2 --dist loadgroup``): those of a file stay together, and all with Airflow.
+
+    The latter wait for it most of their time. They begin first, and the others fill that time.
+    """
+    groups = {item: "airflow" if "stack" in getattr(item, "fixturenames", ()) else str(item.path) for item in items}
+    items.sort(key=lambda item: groups[item] != "airflow")
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_unconfigure() -> None:
+    """Remove Airflow's home, in each of the processes."""
     shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
 
 
