@@ -5,9 +5,9 @@ The notifier: an SMS when a task or a DAG fails, or whenever else Airflow calls 
 
     DAG("etl", on_failure_callback=MessaggiSmsNotifier(recipients="+39 349 123 4567"))
 
-It has to arrive, once, and say what happened: ``events`` reads Airflow's contexts, ``alarms`` finds the words,
-``silencing`` keeps it to one SMS. Nobody repeats a callback, so whatever can go wrong on the way is settled in favour
-of sending: a template that cannot be rendered, a placeholder without a field, one bad number among good ones.
+It has to arrive, once, and say what happened; the package ``alarms`` has what that takes. Nobody repeats a callback, so
+whatever can go wrong on the way is settled in favour of sending: a template that cannot be rendered, a placeholder
+without a field, one bad number among good ones.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from uuid import uuid4
 from airflow.providers.common.compat.sdk import BaseNotifier
 from jinja2 import StrictUndefined
 
-from airflow_provider_messaggisms.alarms import default_text, fitted_text, links_to
-from airflow_provider_messaggisms.budget import Budget, abounded, bounded, in_thread
-from airflow_provider_messaggisms.events import Event, completed, event_of
+from airflow_provider_messaggisms.alarms.budget import Budget, abounded, bounded, in_thread
+from airflow_provider_messaggisms.alarms.events import Event, completed, event_of
+from airflow_provider_messaggisms.alarms.silencing import Alarm, marks, send_once
+from airflow_provider_messaggisms.alarms.texts import default_text, fitted_text, links_to
 from airflow_provider_messaggisms.exceptions import ConfigurationError, DeliveryError, MessaggiSmsError
 from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.cost import check_max_parts
@@ -37,7 +38,6 @@ from airflow_provider_messaggisms.gateway.recipients import Recipients, check_pl
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.silencing import Alarm, marks, send_once
 from airflow_provider_messaggisms.templating import Personal, PersonalTemplates, personal_value
 
 if TYPE_CHECKING:

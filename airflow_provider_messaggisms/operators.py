@@ -20,17 +20,17 @@ from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.recipients import Recipients, Validate
 from airflow_provider_messaggisms.gateway.schedule import send_day
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.sending import SendingOperator
+from airflow_provider_messaggisms.sending.operator import SendingOperator
 from airflow_provider_messaggisms.templating import as_number, one_of, personal_value
-from airflow_provider_messaggisms.waiting import OptionallyWaitingOperator
+from airflow_provider_messaggisms.waiting.operator import OptionallyWaitingOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     # Imported where they are needed: every parse of a DAG file imports this module.
-    from airflow_provider_messaggisms.once import Once
-    from airflow_provider_messaggisms.recipient_files import RecipientFile
-    from airflow_provider_messaggisms.transactions import Guards, Transaction
+    from airflow_provider_messaggisms.sending.once import Once
+    from airflow_provider_messaggisms.sending.recipient_files import RecipientFile
+    from airflow_provider_messaggisms.sending.transactions import Guards, Transaction
 
 __all__ = [
     "MessaggiSmsCancelOperator",
@@ -45,14 +45,14 @@ class MessaggiSmsSendOperator(SendingOperator):
     Send one text to one or several recipients, once, whatever happens to the task.
 
     All input is checked before any money is spent. Over retries, kills, lost answers and clears the SMS goes out at
-    most once, and a task that ends green has sent it (see ``once``): a later try that finds the message at the gateway
-    adopts it. To send again on purpose, give the task another ``idempotency_key``.
+    most once, and a task that ends green has sent it (see ``sending.once``): a later try that finds the message at the
+    gateway adopts it. To send again on purpose, give the task another ``idempotency_key``.
 
     Returns the message's id, so ``message_id=send.output`` works; the XCom ``message`` holds counts of valid and
     invalid recipients, parts, price, credit and state, but no number and no text. Errors that no retry can cure fail
     the task at once.
 
-    The parameters are those of :class:`~airflow_provider_messaggisms.sending.SendingOperator`; ``validate`` is
+    The parameters are those of :class:`~airflow_provider_messaggisms.sending.operator.SendingOperator`; ``validate`` is
     ``full`` by default.
 
     :raises ConfigurationError: An argument or the connection is wrong; the text names the field.
@@ -85,7 +85,7 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
     send, of which the price is known only afterwards.
 
     Returns and pushes what :class:`MessaggiSmsSendOperator` does; the parameters not named here are those of
-    :class:`~airflow_provider_messaggisms.sending.SendingOperator`.
+    :class:`~airflow_provider_messaggisms.sending.operator.SendingOperator`.
 
     :param recipients_path: Instead of ``recipients``: a CSV or JSON-lines file anywhere Airflow's ``ObjectStoragePath``
         reaches (``file:///data/people.csv``, ``s3://conn@bucket/people.jsonl``), UTF-8, with a column ``number``; the
@@ -122,7 +122,7 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
     def _prepare(self, hook: MessaggiSmsHook, context: Context) -> tuple[Once, Callable[[], str]]:
         if isinstance(self.chunk_size, bool) or not isinstance(self.chunk_size, int) or self.chunk_size < 1:
             raise ConfigurationError(f"chunk_size: {str(self.chunk_size)[:40]!r} is not a whole number of 1 or more")
-        from airflow_provider_messaggisms.transactions import Guards
+        from airflow_provider_messaggisms.sending.transactions import Guards
 
         guards = Guards(self.on_invalid, as_number("max_price_eur", self.max_price_eur))
         recipients = self._read_recipients(hook)
@@ -152,7 +152,7 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
         recipients: Recipients | RecipientFile,
         options: dict[str, Any],
     ) -> Message:
-        from airflow_provider_messaggisms.transactions import Transaction
+        from airflow_provider_messaggisms.sending.transactions import Transaction
 
         transaction = Transaction(once, guards, total=len(recipients.numbers), chunk_size=self.chunk_size)
         self._transaction = transaction
@@ -170,7 +170,7 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
             raise ConfigurationError("recipients: give either recipients or recipients_path")
         if self.recipients_path is None:
             return self._read_listed(hook)
-        from airflow_provider_messaggisms.recipient_files import RecipientFile
+        from airflow_provider_messaggisms.sending.recipient_files import RecipientFile
 
         return RecipientFile(
             self.recipients_path,

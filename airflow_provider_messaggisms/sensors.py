@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, BaseSensor
 from airflow_provider_messaggisms.failing import failing_for_good
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.links import show_page
-from airflow_provider_messaggisms.waiting import WaitingOperator
+from airflow_provider_messaggisms.waiting.operator import WaitingOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -47,7 +47,7 @@ class MessaggiSmsDeliverySensor(WaitingOperator, BaseSensorOperator):
         Default: ``[operators] default_deferrable``. The message is looked at once before.
     :param exponential_backoff: Airflow's own pace; not while deferred.
 
-    The parameters of :class:`~airflow_provider_messaggisms.waiting.WaitingOperator` say when it has succeeded.
+    The parameters of :class:`~airflow_provider_messaggisms.waiting.operator.WaitingOperator` say when it has succeeded.
 
     :raises DeliveryError: Too many recipients' reports are final and negative; ``.report`` holds the report.
     """

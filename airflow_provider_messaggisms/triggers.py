@@ -10,17 +10,17 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_messaggisms import outcome
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError
 from airflow_provider_messaggisms.gateway.delivery import Rule
 from airflow_provider_messaggisms.gateway.pace import DEFAULT_OUTAGE_TOLERANCE_SECONDS, Pace
 from airflow_provider_messaggisms.gateway.watch import Watch
-from airflow_provider_messaggisms.lookout import Seat
+from airflow_provider_messaggisms.waiting import outcome
+from airflow_provider_messaggisms.waiting.lookout import Seat
 
 
 class MessaggiSmsDeliveryTrigger(BaseTrigger):
     """
-    Wait for the delivery of a message, and tell how it ended (see ``outcome``).
+    Wait for the delivery of a message, and tell how it ended (see ``waiting.outcome``).
 
     All parameters are plain JSON. After a restart of the triggerer it begins anew from them, keeps to the rhythm that
     ``since`` gives, and meets the same deadline.

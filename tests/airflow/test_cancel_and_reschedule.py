@@ -27,7 +27,7 @@ from airflow_provider_messaggisms.operators import (
     MessaggiSmsSendOperator,
 )
 from tests.airflow.conftest import Run
-from tests.airflow.many import people
+from tests.airflow.sending.many import people
 
 ROME = ZoneInfo("Europe/Rome")
 TODAY = datetime.now(ROME).date()

@@ -18,7 +18,7 @@ from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator
 from airflow_provider_messaggisms.sensors import MessaggiSmsDeliverySensor
 from tests.airflow.conftest import Run
 from tests.airflow.faces import Open
-from tests.airflow.waits import NUMBER
+from tests.airflow.waiting.waits import NUMBER
 
 CONSOLE = "https://console.example.com/messages/{message_id}?tab=delivery"
 

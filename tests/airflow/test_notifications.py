@@ -31,8 +31,8 @@ from airflow_provider_messaggisms.exceptions import (
 )
 from airflow_provider_messaggisms.gateway.text import measure
 from airflow_provider_messaggisms.notifications import MessaggiSmsNotifier, send_messaggisms_notification
+from tests.airflow.alarms.occasions import RUN_ID, dag_failed, deadline_missed, killed, task_failed
 from tests.airflow.conftest import Run, posts
-from tests.airflow.occasions import RUN_ID, dag_failed, deadline_missed, killed, task_failed
 
 ANNA = "+39 349 123 4567"
 BEN = "+44 7400 123456"

@@ -12,8 +12,8 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, BaseOperator, chain, task
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
-from airflow_provider_messaggisms.once import Once
 from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator
+from airflow_provider_messaggisms.sending.once import Once
 from airflow_provider_messaggisms.sensors import MessaggiSmsDeliverySensor
 from tests.airflow.conftest import Run, posts
 from tests.conftest import AIRFLOW_HOME

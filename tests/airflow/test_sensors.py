@@ -23,13 +23,13 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_messaggisms import exceptions as errors
-from airflow_provider_messaggisms import outcome
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.sensors import MessaggiSmsDeliverySensor
-from airflow_provider_messaggisms.waiting import WaitingOperator
+from airflow_provider_messaggisms.waiting import outcome
+from airflow_provider_messaggisms.waiting.operator import WaitingOperator
 from tests.airflow.conftest import Run, plain
 from tests.airflow.puppet import Puppet, success
-from tests.airflow.waits import NUMBER, RECIPIENTS, SUMMARY, asked, finished, send
+from tests.airflow.waiting.waits import NUMBER, RECIPIENTS, SUMMARY, asked, finished, send
 
 STUCK_AT_OPERATOR, STUCK, UNDELIVERABLE, EXPIRED, REJECTED = (
     f"+39 349 123 {digits}" for digits in ("0004", "0005", "0001", "0002", "0003")

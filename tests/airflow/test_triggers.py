@@ -12,13 +12,23 @@ from typing import Any
 import pytest
 from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 
-from airflow_provider_messaggisms import lookout
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.exceptions import DeliveryError, MessageNotFoundError, RateLimitedError
-from airflow_provider_messaggisms.outcome import TimeIsUp, report_of
 from airflow_provider_messaggisms.triggers import MessaggiSmsDeliveryTrigger
+from airflow_provider_messaggisms.waiting import lookout
+from airflow_provider_messaggisms.waiting.outcome import TimeIsUp, report_of
 from tests.airflow.puppet import Connection, Puppet, cut, http, refusal, reset, success
-from tests.airflow.waits import NUMBER, RECIPIENTS, SUMMARY, after, asked, send, taken_up_again, told_by, trigger
+from tests.airflow.waiting.waits import (
+    NUMBER,
+    RECIPIENTS,
+    SUMMARY,
+    after,
+    asked,
+    send,
+    taken_up_again,
+    told_by,
+    trigger,
+)
 from tests.benchmarks.waiting_gateway import recipient
 
 STUCK, UNDELIVERABLE = "+39 349 123 0005", "+39 349 123 0001"

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_messaggisms import lookout
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.exceptions import AuthenticationError, MessaggiSmsError, RateLimitedError
 from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.wire import Call
-from airflow_provider_messaggisms.lookout import Seat
+from airflow_provider_messaggisms.waiting import lookout
+from airflow_provider_messaggisms.waiting.lookout import Seat
 from tests.airflow.faces import TOKEN, Open
 from tests.airflow.puppet import Connection, Puppet, http, refusal, success
-from tests.airflow.waits import RECIPIENTS, SUMMARY, asked, send
+from tests.airflow.waiting.waits import RECIPIENTS, SUMMARY, asked, send
 
 CONN_ID = "messaggisms_default"
 

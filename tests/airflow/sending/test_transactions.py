@@ -19,9 +19,9 @@ from airflow_provider_messaggisms.exceptions import (
 )
 from airflow_provider_messaggisms.gateway.models import Invalid, Message, RecipientCounts, Valid
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.transactions import Guards
+from airflow_provider_messaggisms.sending.transactions import Guards
 from tests.airflow.conftest import plain
-from tests.airflow.many import PERSONALITIES, execute, left_open, people, phones, transaction, writes
+from tests.airflow.sending.many import PERSONALITIES, execute, left_open, people, phones, transaction, writes
 
 # --- the calls --------------------------------------------------------------------------------------------------------
 

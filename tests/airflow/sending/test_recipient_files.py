@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.recipients import Addressee
-from airflow_provider_messaggisms.recipient_files import RecipientFile, read_rows
+from airflow_provider_messaggisms.sending.recipient_files import RecipientFile, read_rows
 
 BODY = "Dear {{name}}"
 

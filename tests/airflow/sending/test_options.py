@@ -20,10 +20,10 @@ from airflow_provider_messaggisms.exceptions import (
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.recipients import Addressee
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.once import Once
 from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator, MessaggiSmsSendTransactionOperator
+from airflow_provider_messaggisms.sending.once import Once
 from tests.airflow.conftest import plain, posts
-from tests.airflow.many import PERSONALITIES
+from tests.airflow.sending.many import PERSONALITIES
 
 NUMBER = "+39 349 123 4567"
 SOMEBODY_ELSE = "+39 349 123 4568"
@@ -197,7 +197,7 @@ def test_a_simulation_is_said_out_loud(
         ({"flash": "maybe"}, "flash: expected True or False"),
         ({"realtime": 1}, "realtime: expected True or False"),
         ({"timestamp_send": "tomorrow"}, "timestamp_send: 'tomorrow' is no date"),
-        ({"custom": {"at": object()}}, "custom: JSON cannot hold it"),
+        ({"custom": {"at": object}}, "custom: JSON cannot hold it"),
         ({"callback_url": "example.com"}, "callback_url: expected an absolute http(s) address"),
         ({"callback_field": "report"}, "callback_field: it names a form field of the call to callback_url"),
         ({"idempotency_key": "x" * 201}, "idempotency_key: expected a text of 1 to 200 characters"),
@@ -240,7 +240,7 @@ def test_what_is_wrong_is_named_before_anything_is_asked(
         {"priority": 0.5},
         {"callback_url": "example.com"},
         {"callback_field": "report"},
-        {"custom": {"at": object()}},
+        {"custom": {"at": object}},
         {"timestamp_send": "x"},
         {"timestamp_send": FAR},  # two answers to the same question
     ],

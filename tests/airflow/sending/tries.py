@@ -21,7 +21,7 @@ from types import FrameType, SimpleNamespace
 from typing import Any
 
 import airflow_provider_messaggisms
-from airflow_provider_messaggisms.once import Once
+from airflow_provider_messaggisms.sending.once import Once
 
 MAX_TRIES = 8
 

@@ -19,7 +19,7 @@ from airflow_provider_messaggisms.operators import (
 )
 from airflow_provider_messaggisms.triggers import MessaggiSmsDeliveryTrigger
 from tests.airflow.conftest import Run, posts
-from tests.airflow.waits import NUMBER, RECIPIENTS, asked, finished, send
+from tests.airflow.waiting.waits import NUMBER, RECIPIENTS, asked, finished, send
 
 STUCK, UNDELIVERABLE = "+39 349 123 0005", "+39 349 123 0001"
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_messaggisms import exceptions, outcome
+from airflow_provider_messaggisms import exceptions
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError
+from airflow_provider_messaggisms.waiting import outcome
 
 REPORT = {"message_id": "m1", "summary": "delivered to +39-*******567", "total": 1}
 

@@ -15,10 +15,10 @@ from airflow.providers.common.compat.sdk import DAG, AirflowFailException, TaskD
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.exceptions import ConfigurationError, OutcomeUnknownError
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.once import Once
 from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator, MessaggiSmsSendTransactionOperator
+from airflow_provider_messaggisms.sending.once import Once
 from tests.airflow.conftest import Run, posts
-from tests.airflow.many import left_open, people
+from tests.airflow.sending.many import left_open, people
 
 ROME = ZoneInfo("Europe/Rome")
 DAY_SECONDS = 86_400

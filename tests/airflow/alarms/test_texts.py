@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from airflow_provider_messaggisms.alarms import ERROR_BESIDE_LINK, default_text, fitted_text, links_to
-from airflow_provider_messaggisms.events import Event
+from airflow_provider_messaggisms.alarms.events import Event
+from airflow_provider_messaggisms.alarms.texts import ERROR_BESIDE_LINK, default_text, fitted_text, links_to
 from airflow_provider_messaggisms.gateway.text import measure
 
 FAILED = Event(

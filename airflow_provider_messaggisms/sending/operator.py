@@ -28,13 +28,13 @@ from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.links import show_page
 from airflow_provider_messaggisms.templating import PersonalTemplates, as_flag, as_number, one_of, personal_value
-from airflow_provider_messaggisms.waiting import OptionallyWaitingOperator
+from airflow_provider_messaggisms.waiting.operator import OptionallyWaitingOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     # Imported where they are needed: every parse of a DAG file imports this module.
-    from airflow_provider_messaggisms.once import Once
+    from airflow_provider_messaggisms.sending.once import Once
 
 #: How many left-out recipients the log names; the rest is counted.
 _MAX_NAMED = 20
@@ -77,7 +77,7 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
     :param messaggisms_conn_id: Id of the connection. Default ``messaggisms_default``. Templated.
 
     With ``wait_for_delivery=True`` the task ends when the SMS have arrived; how it waits say the parameters of
-    :class:`~airflow_provider_messaggisms.waiting.OptionallyWaitingOperator`.
+    :class:`~airflow_provider_messaggisms.waiting.operator.OptionallyWaitingOperator`.
     """
 
     template_fields: Sequence[str] = (
@@ -197,7 +197,7 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
             )
 
     def _once(self, hook: MessaggiSmsHook, context: Context, numbers: Iterable[str]) -> Once:
-        from airflow_provider_messaggisms.once import Once, Origin, key_for
+        from airflow_provider_messaggisms.sending.once import Once, Origin, key_for
 
         if self.idempotency_key:
             key = checked_key("idempotency_key", self.idempotency_key)

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTaskTimeout, BaseOperator, conf
 
-from airflow_provider_messaggisms import outcome
 from airflow_provider_messaggisms.failing import failing_for_good
 from airflow_provider_messaggisms.gateway.delivery import Rule
 from airflow_provider_messaggisms.gateway.pace import DEFAULT_OUTAGE_TOLERANCE_SECONDS, Pace, checked_seconds
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.links import MessaggiSmsMessageLink
+from airflow_provider_messaggisms.waiting import outcome
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

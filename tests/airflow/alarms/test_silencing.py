@@ -16,7 +16,8 @@ from uuid import uuid4
 
 import pytest
 
-from airflow_provider_messaggisms.budget import Budget
+from airflow_provider_messaggisms.alarms.budget import Budget
+from airflow_provider_messaggisms.alarms.silencing import MAX_LOOK_UPS, Alarm, Steps, marks, send_once
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.exceptions import (
     InsufficientCreditError,
@@ -29,7 +30,6 @@ from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.recipients import Addressee
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.gateway.wire import Call, Pause
-from airflow_provider_messaggisms.silencing import MAX_LOOK_UPS, Alarm, Steps, marks, send_once
 from airflow_provider_messaggisms.transport import SyncTransport
 
 ADDRESSEE = Addressee("+39-3491234567")

@@ -19,7 +19,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from urllib.parse import quote, urlsplit
 
-from airflow_provider_messaggisms.events import Event, index_of
+from airflow_provider_messaggisms.alarms.events import Event, index_of
 from airflow_provider_messaggisms.gateway.text import Piece, fit, measure, to_gsm7
 
 #: How much of the error a link must leave room for, in characters.

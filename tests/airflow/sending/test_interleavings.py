@@ -28,8 +28,8 @@ from airflow_provider_messaggisms.gateway.retry import RetryPolicy
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.gateway.wire import Request, Response
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.once import Once, Origin, key_for
-from airflow_provider_messaggisms.transactions import Guards, Transaction
+from airflow_provider_messaggisms.sending.once import Once, Origin, key_for
+from airflow_provider_messaggisms.sending.transactions import Guards, Transaction
 from tests.airflow.conftest import TaskState
 
 

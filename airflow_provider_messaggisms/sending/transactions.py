@@ -32,7 +32,7 @@ from airflow_provider_messaggisms.exceptions import (
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.recipients import Addressee, OnInvalid
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.once import UNKNOWN, Once
+from airflow_provider_messaggisms.sending.once import UNKNOWN, Once
 
 log = logging.getLogger(__name__)
 

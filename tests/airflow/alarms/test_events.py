@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG, BaseOperator
 
-from airflow_provider_messaggisms.events import completed, event_of
-from tests.airflow.occasions import RUN_ID, dag_failed, deadline_missed, killed, task_failed
+from airflow_provider_messaggisms.alarms.events import completed, event_of
+from tests.airflow.alarms.occasions import RUN_ID, dag_failed, deadline_missed, killed, task_failed
 
 
 def ignore(context: Any) -> None:

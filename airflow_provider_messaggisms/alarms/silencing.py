@@ -26,7 +26,8 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from airflow_provider_messaggisms.budget import Budget
+from airflow_provider_messaggisms.alarms.budget import Budget
+from airflow_provider_messaggisms.alarms.local_lock import LocalLock
 from airflow_provider_messaggisms.exceptions import (
     GatewayUnavailableError,
     MessaggiSmsError,
@@ -37,7 +38,6 @@ from airflow_provider_messaggisms.gateway.key import CLOCK_SKEW, search, with_ke
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.value import Value
 from airflow_provider_messaggisms.gateway.wire import Call, Pause
-from airflow_provider_messaggisms.local_lock import LocalLock
 
 log = logging.getLogger(__name__)
 

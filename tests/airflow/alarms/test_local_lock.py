@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_messaggisms.local_lock import LocalLock
+from airflow_provider_messaggisms.alarms.local_lock import LocalLock
 
 HOLD = """
 import sys
-from airflow_provider_messaggisms.local_lock import LocalLock
+from airflow_provider_messaggisms.alarms.local_lock import LocalLock
 with LocalLock("storm") as lock:
     print(lock.take(), flush=True)
     sys.stdin.read()

@@ -20,10 +20,10 @@ from airflow_provider_messaggisms.exceptions import (
     ProtocolError,
 )
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.once import Once
 from airflow_provider_messaggisms.operators import MessaggiSmsSendTransactionOperator
+from airflow_provider_messaggisms.sending.once import Once
 from tests.airflow.conftest import Run
-from tests.airflow.many import PERSONALITIES, again, execute, left_open, people, phones, transaction, writes
+from tests.airflow.sending.many import PERSONALITIES, again, execute, left_open, people, phones, transaction, writes
 
 
 @pytest.fixture(autouse=True)

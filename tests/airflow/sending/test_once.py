@@ -17,7 +17,7 @@ import pytest
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator, MessaggiSmsSendTransactionOperator
-from tests.airflow.tries import Outcome, Tries
+from tests.airflow.sending.tries import Outcome, Tries
 
 PEOPLE = [f"+39349123{1000 + i}" for i in range(5)]
 """Five recipients: with chunks of two, a transaction takes three calls: open, add, close."""
