@@ -17,7 +17,7 @@ export PYTHON
 in = env PATH="$(abspath $(1))/bin:$$PATH" $(1)/bin/python -m
 
 # Two processes, for the tests that need a real Airflow wait for it most of their time (see tests/conftest.py).
-SIDE_BY_SIDE = -n 2 --dist loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE = -n 2 --dist loadscope --no-loadscope-reorder
 
 # The tests of the inbox page need a browser. CI installs one; on a laptop without, the rest is tested all the same.
 WITHOUT_BROWSER = $(if $(shell command -v chromedriver),,--ignore=tests/emulator/test_inbox.py)

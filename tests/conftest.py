@@ -14,8 +14,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+SYSTEM = "tests/system/"
 
 # Before anything imports Airflow: it reads its home at import.
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="messaggisms-tests-"))
@@ -32,15 +35,24 @@ os.environ.update(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """
-    Divide the tests among processes (``-n 2 --dist loadgroup``): those of a file stay together, and all with Airflow.
+    """Begin with the tests of the whole system: they take longest."""
+    items.sort(key=lambda item: not item.nodeid.startswith(SYSTEM))
 
-    The latter wait for it most of their time. They begin first, and the others fill that time.
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """
-    groups = {item: "airflow" if "stack" in getattr(item, "fixturenames", ()) else str(item.path) for item in items}
-    items.sort(key=lambda item: groups[item] != "airflow")
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
+    Divide the tests among processes (``-n 2``): those of a file stay together, and all of the system, which share it.
+
+    The latter wait for Airflow most of their time, and the others fill that time.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class BySystemAndFile(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return SYSTEM if nodeid.startswith(SYSTEM) else nodeid.split("::")[0]
+
+    return BySystemAndFile(config, log)
 
 
 def pytest_unconfigure() -> None:
