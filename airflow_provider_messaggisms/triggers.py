@@ -75,8 +75,11 @@ class MessaggiSmsDeliveryTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and tell once how it ended."""
-        yield TriggerEvent(await self._outcome())  # type: ignore[no-untyped-call]
+        """Wait, and tell once how it ended; not sooner than a task may be told."""
+        began = time.monotonic()
+        event = await self._outcome()
+        await asyncio.sleep(began + outcome.HANDOVER_SECONDS - time.monotonic())
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _outcome(self) -> dict[str, Any]:
         left = datetime.fromisoformat(self.deadline).timestamp() - time.time()

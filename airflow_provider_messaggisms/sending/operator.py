@@ -4,6 +4,7 @@ What every send operator shares: its options, their check before any money is sp
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, get_args
@@ -28,6 +29,7 @@ from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.links import show_page
 from airflow_provider_messaggisms.templating import PersonalTemplates, as_flag, as_number, one_of, personal_value
+from airflow_provider_messaggisms.waiting import outcome
 from airflow_provider_messaggisms.waiting.operator import OptionallyWaitingOperator
 
 if TYPE_CHECKING:
@@ -58,7 +60,8 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
     :param timestamp_send: The day to send on: a ``date``, ``2026-12-24``, ``24-12-2026``, or an instant that is
         midnight in the connection's time zone; kept at the gateway until then. Default: now. Templated.
     :param send_at: The moment to send at, to the second: an aware ``datetime`` or an ISO 8601 text with its offset. The
-        task defers until then and holds no worker slot; the gateway sees nothing before. Templated.
+        task defers until then and holds no worker slot, unless it is but seconds away; the gateway sees nothing before.
+        Templated.
     :param send_at_grace: How late it may still be sent when ``send_at`` is past. Default one hour.
     :param custom: Anything that JSON can hold, kept with the message. Templated.
     :param callback_url: http(s) address that the gateway tells each change of state. Templated.
@@ -178,7 +181,7 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
             raise ConfigurationError(f"send_at_grace: expected a timedelta, got {type(self.send_at_grace).__name__}")
 
     def _wait_until_due(self, once: Once, waited_until: datetime | None) -> None:
-        """Defer until ``send_at``, without holding a worker slot. A moment that is long past is refused."""
+        """Wait until ``send_at``, without holding a worker slot for long. A moment that is long past is refused."""
         if self.send_at in (None, ""):
             return
         if self.timestamp_send not in (None, ""):
@@ -186,10 +189,12 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
         moment = waited_until or instant_of("send_at", self.send_at)
         late = datetime.now(UTC) - moment
         if late < timedelta(0):
-            from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
-
             self.log.info("Waiting until %s", moment.isoformat())
-            self.defer(trigger=TimeDeltaTrigger(-late), method_name="execute_at")
+            if -late > timedelta(seconds=outcome.HANDOVER_SECONDS):
+                from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
+
+                self.defer(trigger=TimeDeltaTrigger(-late), method_name="execute_at")
+            time.sleep(-late / timedelta(seconds=1))
         if late > self.send_at_grace and not once.is_sent():
             raise ConfigurationError(
                 f"send_at: {moment.isoformat()} is {late} ago, more than send_at_grace ({self.send_at_grace}) allows; "

@@ -12,6 +12,10 @@ from typing import Any
 from airflow_provider_messaggisms import exceptions
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError, ProtocolError, reworded
 
+#: Nobody is told anything sooner after his deferral. Airflow's scheduler takes a task that is resumed before it has
+#: noticed the deferral for a failed one (apache/airflow issues 66374 and 72716; seen on 3.3.2).
+HANDOVER_SECONDS = 5.0
+
 
 class TimeIsUp(Exception):  # noqa: N818 (whoever waits turns it into Airflow's own error)
     """The deadline of a wait has come."""

@@ -102,6 +102,19 @@ async def test_it_goes_by_the_rule(
     assert report_of(await told_by(waiting), message_id)["total"] == 2
 
 
+@pytest.mark.parametrize("ends", [30.0, 0.2])
+async def test_it_tells_nothing_before_airflow_can_have_noticed_the_deferral(
+    messaggisms_gateway: Gateway, handover_seconds: Callable[[float], None], ends: float
+) -> None:
+    message_id = send()
+    messaggisms_gateway.advance(10)
+    handover_seconds(1.0)
+    began = time.monotonic()
+    assert await told_by(trigger(message_id, ends=ends)) is not None
+    assert time.monotonic() >= began + 1.0
+    assert asked(messaggisms_gateway) == [SUMMARY, RECIPIENTS]
+
+
 async def test_it_meets_its_deadline(messaggisms_gateway: Gateway) -> None:
     message_id = send(STUCK)
     with pytest.raises(TimeIsUp):

@@ -116,7 +116,7 @@ def test_airflows_page_of_a_task_leads_to_its_message(
 ) -> None:
     run = deferred("+39 347 824 0005")
     gateway.decide(sms_of(gateway, run), "DELIVERED_TO_HANDSET")
-    run.wait()  # whatever its end, the way to the message stays
+    assert run.wait() == "success"
     page = f"{gateway.url}/#text={run.xcom('send')}"
     for task_id in ("send", "brief", "patient"):
         links = stack.api.call("GET", f"/dags/waits/dagRuns/{run.run_id}/taskInstances/{task_id}/links")
