@@ -23,7 +23,8 @@ Assumed, each in one place
     * The list of messages forgets nothing; there is no rate limit unless a fault is scripted, and no limit to the
       recipients of a call but the size of its body: :mod:`.store`, :mod:`.responses`.
     * The values of a message's ``state`` and ``statistics``, and when they change: :mod:`.answers`.
-    * Strictness: ``null`` is not "absent", ``custom`` is a string, a field's value is a string: :mod:`.payload`.
+    * Strictness: ``null`` is not "absent", ``custom`` is a string, a field's value is a string or a number, a priority
+      is 1000 at most: :mod:`.payload`.
     * Which numbers fail, how, and after how many seconds: :mod:`.fates`.
     * What a callback holds and when it comes: :mod:`.callbacks`.
     * Where both ways are equally likely there is a switch, and a client must stand both: :mod:`.personality`.
@@ -33,7 +34,8 @@ Not imitated
     fault ``expired_token``), a token's scopes beyond the HTTP method, TLS, several accounts. Nothing is kept on disk: a
     restart forgets everything, which is why an outage is a fault and not a restart. Of 256 MiB of messages (about
     800,000 recipients) the oldest are forgotten; the last 10,000 requests and 1,000 callbacks are remembered. Bodies up
-    to 32 MiB are read. Callbacks reach loopback addresses only.
+    to 32 MiB and heads up to 256 KiB are read, and a call may fill in 50 million characters. Up to 10,000 connections
+    are open at a time, or as many as the system permits. Callbacks reach loopback addresses only.
 """
 
 from __future__ import annotations

@@ -64,6 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     if not (server.is_loopback(options.host) or options.allow_remote):
         parser.error(f"--host {options.host} can be reached from other machines; say --allow-remote if that is meant")
+    if not 0 <= options.port <= 65_535:
+        parser.error(f"--port {options.port} is not from 0 to 65535")
+    if not options.token.strip():
+        parser.error("--token is empty; leave it out for the usual one")
+    if options.clock == "manual" and options.speed != 1.0:
+        parser.error("--speed is for the real clock; --clock manual moves by hand only")
     if not 0 < options.speed <= MAX_SPEED:
         parser.error(f"--speed is above 0, up to {MAX_SPEED}; for a clock that stands still there is --clock manual")
     try:
@@ -96,12 +102,19 @@ def _control(options: argparse.Namespace) -> Control:
         personality=Personality.read({name: getattr(options, name) for name in Personality.choices()}),
         tokens={
             token: msgspec.convert(methods.upper().split(","), Methods)
-            for token, _, methods in (text.rpartition(":") for text in options.limited_token)
+            for token, methods in map(_limited, options.limited_token)
         }
         | {options.token: ALL_METHODS},
         faults=[read_command(text) for text in options.fault],
     )
     return Control(Clock(0.0 if options.clock == "manual" else options.speed), beginning)
+
+
+def _limited(text: str) -> tuple[str, str]:
+    token, _, methods = text.rpartition(":")
+    if not token.strip():
+        raise ValueError(f"--limited-token {text}: write TOKEN:GET,POST")
+    return token, methods
 
 
 if __name__ == "__main__":

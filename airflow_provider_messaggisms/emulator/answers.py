@@ -9,10 +9,11 @@ message goes out.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from airflow_provider_messaggisms.emulator.fates import ON_HANDSET, Status
 from airflow_provider_messaggisms.emulator.payload import ROME
@@ -123,9 +124,9 @@ def _echo(custom: str, personality: Personality) -> Any:
 
 
 def parsed_json(text: str) -> Any:
-    """Read JSON that may not be any; None if it is not."""
+    """Read JSON that may not be any; None if it is not, or if it holds half a character, which no answer can."""
     try:
-        return json.loads(text)
+        return msgspec.json.decode(text)
     except (ValueError, RecursionError):
         return None
 

@@ -18,6 +18,7 @@ from airflow_provider_messaggisms.emulator.clock import Clock
 from airflow_provider_messaggisms.emulator.exchanges import Record
 from airflow_provider_messaggisms.emulator.fates import Status
 from airflow_provider_messaggisms.emulator.faults import Fault, Script
+from airflow_provider_messaggisms.emulator.payload import ROME
 from airflow_provider_messaggisms.emulator.personality import Personality
 from airflow_provider_messaggisms.emulator.responses import Intake
 from airflow_provider_messaggisms.emulator.store import Store
@@ -48,7 +49,7 @@ class Wishes(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     What a reset may change until the next one.
 
     :param credit: What the account holds, in EUR. Default as at the beginning.
-    :param now: What the clock shows, in ISO 8601. Default the computer's time.
+    :param now: What the clock shows, in ISO 8601, in Rome where it names no zone. Default the computer's time.
     :param personality: Switches, by name. Default as at the beginning.
     :param tokens: Further tokens, each with the methods that it may use.
     """
@@ -125,7 +126,8 @@ class Control:
 
 
 def _instant(text: str) -> float:
-    instant = datetime.fromisoformat(text).timestamp()
+    moment = datetime.fromisoformat(text)
+    instant = (moment if moment.tzinfo else moment.replace(tzinfo=ROME)).timestamp()
     if not 0 <= instant <= END_OF_TIME:
         raise ValueError("now is between 1970 and 2100")
     return instant

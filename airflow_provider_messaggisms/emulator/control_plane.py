@@ -7,6 +7,7 @@ The control plane under ``/_emulator/``: for tests and for the inbox page, no pa
                                   switches), ``tokens`` (further ones, each with the methods that it may use)
 ``POST /_emulator/advance``       move the clock forward by ``seconds``
 ``GET /_emulator/inbox``          what the phones received, newest first: ``number``, ``message_id``, ``limit``
+                                  (default 100, at most 10,000)
 ``DELETE /_emulator/inbox``       clear the phones; the gateway still knows its messages
 ``POST /_emulator/decide``        settle a stuck SMS: ``message_id``, ``number``, ``state``
 ``GET /_emulator/faults``         what is going to go wrong, with what it has seen and spoiled so far
@@ -34,6 +35,7 @@ from airflow_provider_messaggisms.emulator.faults import read_fault
 from airflow_provider_messaggisms.emulator.responses import answered
 
 DEFAULT_LIMIT = 100
+MAX_LIMIT = 10_000
 
 
 class Look(msgspec.Struct, forbid_unknown_fields=True):
@@ -41,7 +43,7 @@ class Look(msgspec.Struct, forbid_unknown_fields=True):
 
     number: str | None = None
     message_id: str | None = None
-    limit: Annotated[int, msgspec.Meta(ge=0)] = DEFAULT_LIMIT
+    limit: Annotated[int, msgspec.Meta(ge=0, le=MAX_LIMIT)] = DEFAULT_LIMIT
 
 
 class Advance(msgspec.Struct, forbid_unknown_fields=True):

@@ -11,7 +11,8 @@ kind                what the client sees                                        
 ``drop_after``      the connection is cut, no answer                                  yes
 ``status_before``   ``status`` (default 503) and a proxy's page of HTML               no
 ``status_after``    ``status`` (default 503) and a proxy's page of HTML               yes
-``slow_before``     a good answer, ``seconds`` late                                   yes, late: after the wait
+``slow_before``     a good answer, ``seconds`` late                                   yes, late: after the wait,
+                                                                                      even if the client gave up
 ``slow_after``      a good answer, ``seconds`` late                                   yes, at once
 ``malformed``       the right status and length, but half of the JSON                 yes
 ``truncated``       half of the body that was announced, then the connection is cut   yes

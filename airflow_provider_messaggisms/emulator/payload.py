@@ -23,7 +23,7 @@ from airflow_provider_messaggisms.emulator.personality import Personality
 ROME = ZoneInfo("Europe/Rome")
 # Assumed: a prefix of one to three digits, and fifteen digits in all, as in E.164.
 _NUMBER = re.compile(r"\+([1-9][0-9]{0,2})-([0-9]{4,14})")
-_NUMERIC_SENDER = re.compile(r"\+?[0-9]+")
+_NUMERIC_SENDER = re.compile(r"[0-9]+")
 _YEAR_FIRST = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
 _DAY_FIRST = re.compile(r"(\d{2})-(\d{2})-(\d{4})", re.ASCII)
 _MAX_CHARACTERS_SHOWN = 40
@@ -179,9 +179,16 @@ def _fields(value: Any) -> Fields | None:
         return None
     if not isinstance(value, dict):
         raise refusals.parameter_bad("recipients", "fields is not an object")
-    if not all(isinstance(text, str) for text in value.values()):
-        raise refusals.parameter_bad("recipients", "a field holds something else than a text")
-    return value or None
+    return {name: _field(text) for name, text in value.items()} or None
+
+
+def _field(value: Any) -> str:
+    """Read a field. The vendor types two names as texts and leaves all others open, so a number is one written out."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise refusals.parameter_bad("recipients", "a field holds neither a text nor a number")
+    return _as_written(value)
 
 
 def _as_written(number: Any) -> str:
@@ -196,7 +203,7 @@ def _as_written(number: Any) -> str:
 
 def _check_sender(sender: str) -> None:
     longest = 14 if _NUMERIC_SENDER.fullmatch(sender) else 11
-    if not 3 <= len(sender) <= longest:
+    if not 3 <= len(sender) <= longest or not sender.strip():
         raise refusals.parameter_bad("sender", "3 to 11 characters, or 3 to 14 digits")
 
 

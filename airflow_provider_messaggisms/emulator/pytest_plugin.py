@@ -27,6 +27,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from airflow_provider_messaggisms.emulator import DEFAULT_TOKEN
+from airflow_provider_messaggisms.emulator.personality import Personality
 
 _END_TIMEOUT_SECONDS = 60
 _ANSWER_TIMEOUT_SECONDS = 30
@@ -104,8 +106,9 @@ class Gateway:
         """
         Forget everything: messages, credit, requests, faults; the clock shows the computer's time again.
 
-        :param settings: ``credit`` in EUR, ``now`` (ISO 8601), ``personality`` (a dict of switches), ``tokens``
-            (further ones, each with a list of the methods that it may use).
+        :param settings: ``credit`` in EUR, ``now`` (ISO 8601, in Rome where it names no zone), ``personality`` (a dict
+            of switches), ``tokens`` (further ones, each with a list of the methods that it may use).
+        :raises ValueError: A setting is unknown or out of range; this and all other methods say what the emulator says.
         """
         self._ask("POST", "/_emulator/reset", settings)
 
@@ -114,7 +117,7 @@ class Gateway:
         self._ask("POST", "/_emulator/advance", {"seconds": seconds})
 
     def inbox(self, *, number: str | None = None, message_id: str | None = None, limit: int = 10_000) -> list[Sms]:
-        """Return what the phones received, newest first: one entry for each SMS really sent."""
+        """Return what the phones received, newest first: one entry for each SMS really sent, 10,000 at most."""
         wanted = {"number": number, "message_id": message_id, "limit": limit}
         query = urllib.parse.urlencode({name: value for name, value in wanted.items() if value is not None})
         return [Sms(**sms) for sms in self._ask("GET", f"/_emulator/inbox?{query}")["sms"]]
@@ -156,8 +159,11 @@ class Gateway:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, method=method)  # noqa: S310 - the emulator's own address
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=_ANSWER_TIMEOUT_SECONDS) as answer:
-            return json.load(answer)
+        try:
+            with opener.open(request, timeout=_ANSWER_TIMEOUT_SECONDS) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise ValueError(f"the emulator refuses this: {json.load(error)['message']}") from None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -176,7 +182,11 @@ def _messaggisms_emulator(pytestconfig: pytest.Config) -> Iterator[Gateway]:
     """Start one emulator for the whole test session; it ends with the session, whatever becomes of that."""
     command = [sys.executable, "-m", "airflow_provider_messaggisms.emulator"]
     command += ["--port", "0", "--clock", "manual", "--stop-with-stdin"]
-    command += ["--" + switch.replace("_", "-") for switch in pytestconfig.getoption("messaggisms_personality")]
+    for switch in pytestconfig.getoption("messaggisms_personality"):
+        name, _, value = switch.partition("=")
+        if value not in Personality.choices().get(name, ()):
+            pytest.fail(f"--messaggisms-personality {switch}: there are {Personality.choices()}", pytrace=False)
+        command += [f"--{name.replace('_', '-')}", value]
     with tempfile.TemporaryFile("w+") as complaints:
         process = subprocess.Popen(  # noqa: S603 - our own module
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True

@@ -107,6 +107,13 @@ def too_busy() -> Refusal:
     return Refusal(503, 503, "Too many large bodies at once", {"retry-after": "1"})
 
 
+def too_much_to_fill(limit_characters: int) -> Refusal:
+    """Refuse a call whose texts would take too long to fill in: the emulator's own limit."""
+    return Refusal(
+        413, 413, f"The recipients' texts together are longer than {limit_characters} characters; send fewer at a time"
+    )
+
+
 def memory_full(limit_bytes: int) -> Refusal:
     """Refuse a message that alone would fill the emulator's memory."""
     return Refusal(413, 413, f"The message needs more than the {limit_bytes} bytes that the emulator keeps")

@@ -8,6 +8,7 @@ uvicorn do so.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import Any
 
 from starlette.responses import HTMLResponse
@@ -15,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_provider_messaggisms.emulator import refusals
 from airflow_provider_messaggisms.emulator.faults import Fault
-from airflow_provider_messaggisms.emulator.responses import refused
+from airflow_provider_messaggisms.emulator.responses import MAX_BODY_BYTES, refused
 
 _TRANSPORT = "messaggisms_emulator.transport"
 _UNHANDLED = ("drop_before", "status_before")
@@ -41,6 +42,7 @@ async def spoil(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send
         await refused(refusal)(scope, receive, send)
         return
     if fault.kind == "slow_before":
+        receive = await _received(receive)
         await asyncio.sleep(fault.seconds)
     answer = _Answer()
     if fault.kind not in _UNHANDLED:
@@ -48,6 +50,22 @@ async def spoil(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send
     if fault.kind == "slow_after":
         await asyncio.sleep(fault.seconds)
     await _answer_badly(fault, answer, scope, receive, send)
+
+
+async def _received(receive: Receive) -> Receive:
+    """Take a request in, as far as it is of a permitted size, so that it is handled even if its client gives up."""
+    taken: deque[Message] = deque()
+    held, more = 0, True
+    while more and held <= MAX_BODY_BYTES:
+        message = await receive()
+        taken.append(message)
+        held += len(message.get("body", b""))
+        more = message.get("more_body", False)
+
+    async def replay() -> Message:
+        return taken.popleft() if taken else await receive()
+
+    return replay
 
 
 class _Answer:

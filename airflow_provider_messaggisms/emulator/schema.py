@@ -31,7 +31,8 @@ def _list(items: Schema) -> Schema:
 
 # Whatever stands in the place of a number is counted as invalid, not refused; only fields are held to their type.
 _ANYTHING: Schema = {}
-_FIELDS: Schema = {"anyOf": [{"type": "object", "additionalProperties": _TEXT}, {"type": "array", "maxItems": 0}]}
+_FIELD: Schema = {"type": ["string", "number"]}
+_FIELDS: Schema = {"anyOf": [{"type": "object", "additionalProperties": _FIELD}, {"type": "array", "maxItems": 0}]}
 _ADDRESSEE = _object({}, {"number": _ANYTHING, "fields": _FIELDS}, closed=False)
 _ANY_ADDRESSEE: Schema = {"anyOf": [{"not": {"type": "object"}}, _ADDRESSEE]}
 
@@ -46,7 +47,7 @@ _ORDER = _object(
     {
         "sender": {
             "anyOf": [
-                {"type": "string", "minLength": 3, "maxLength": 11},
+                {"type": "string", "minLength": 3, "maxLength": 11, "pattern": "[^\\s]"},
                 {"type": "string", "pattern": "^[0-9]{3,14}$"},
             ]
         },

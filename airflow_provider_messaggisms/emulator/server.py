@@ -9,14 +9,17 @@ import ipaddress
 import socket
 import sys
 import threading
+from contextlib import suppress
 from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from airflow_provider_messaggisms.emulator.heads import bounding_heads
 from airflow_provider_messaggisms.emulator.sabotage import handing_out_transport
 
 GRACE_SECONDS = 2
+MAX_CONNECTIONS = 10_000  # where the system permits so many
 # As long as a web server in front of a gateway would wait: an idle client must not lose its connection between polls.
 KEEP_ALIVE_SECONDS = 75
 
@@ -67,6 +70,7 @@ def serve(app: ASGIApp, listener: socket.socket, *, stop_with_stdin: bool = Fals
 
     :param stop_with_stdin: Stop also when standard input ends, so that no emulator outlives whoever started it.
     """
+    allow_many_connections()
     config = uvicorn.Config(
         app,
         http=handing_out_transport(_protocol()),
@@ -92,7 +96,20 @@ def _protocol() -> type[asyncio.Protocol]:
         from uvicorn.protocols.http.h11_impl import H11Protocol
 
         return H11Protocol
-    return HttpToolsProtocol
+    return bounding_heads(HttpToolsProtocol)
+
+
+def allow_many_connections() -> None:
+    """Raise the number of files that this process may have open: most systems begin with as few as 256 or 1,024."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS if hard == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):  # macOS says that there is no limit, and has one
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _stop_at_end_of_input(server: uvicorn.Server) -> None:

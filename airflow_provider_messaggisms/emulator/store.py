@@ -23,11 +23,20 @@ from airflow_provider_messaggisms.emulator.personality import Personality
 # Assumed: the vendor publishes no price list in its API file.
 PRICE_PER_PART_EUR = 0.05
 REALTIME_FACTOR = 1.5
+_DECIMALS = 6  # of an amount in EUR: the last cent buys what it costs
 REALTIME_INTERVAL_SECONDS = 60
 # The bound on the state: the bytes of all requests kept, plus what a recipient costs beyond them. The oldest go first.
 MEMORY_BYTES = 256 * 1024 * 1024
 _BYTES_PER_MESSAGE = 2_000
 _BYTES_PER_RECIPIENT = 300
+_BYTES_PER_INVALID = 100
+_BYTES_FOR_FIELDS = 250
+_BYTES_PER_FIELD = 120
+# The bound on the work of one call, which holds up all others: the characters of the text, once for each recipient that
+# has fields. Takes half a second.
+MAX_PERSONAL_CHARACTERS = 50_000_000
+# How long the history of an SMS can become by deciding its fate again and again.
+MAX_STEPS = 50
 _MESSAGE_ID = re.compile(r"[0-9a-f]{24}")
 
 
@@ -95,7 +104,7 @@ class Message:
     def price_eur(self, parts: int) -> float:
         """Return what so many parts of this message cost."""
         factor = REALTIME_FACTOR if self.options.realtime else 1.0
-        return round(parts * PRICE_PER_PART_EUR * self.priority * factor, 6)
+        return round(parts * PRICE_PER_PART_EUR * self.priority * factor, _DECIMALS)
 
     def text_for(self, recipient: Recipient) -> str:
         """Return the text as this recipient's phone shows it."""
@@ -174,8 +183,8 @@ class Store:
         message.changed_at = now
         if amendment.send_at is not None:
             message.send_at = amendment.send_at
-        if amendment.transaction is False and message.closed_at is None:
-            message.closed_at = now
+        if amendment.transaction is False or message.closed_at is not None:
+            message.closed_at = now  # nothing that is said now makes it go out earlier
         return message
 
     def delete(self, message_id: str) -> None:
@@ -222,7 +231,7 @@ class Store:
         elapsed = message.elapsed(self.clock.now())
         theirs = [recipient for recipient in message.recipients if recipient.number == number]
         undecided = [] if elapsed is None else [r for r in theirs if not r.fate.at(elapsed).final]
-        if elapsed is None or not undecided:
+        if elapsed is None or not undecided or any(len(r.fate.steps) >= MAX_STEPS for r in undecided):
             raise refusals.too_late()
         for recipient in undecided:
             message.fates[recipient.fate] -= 1
@@ -251,12 +260,12 @@ class Store:
         """Put recipients on a message and charge them. Assumed: a test, or what a refusal stopped, costs nothing."""
         newcomers = self._measured(message, valid)
         parts = sum(recipient.size.parts for recipient in newcomers)
-        cost = message.price_eur(message.parts + parts) - message.price_eur(message.parts)
+        cost = round(message.price_eur(message.parts + parts) - message.price_eur(message.parts), _DECIMALS)
         if not message.test and cost > self.credit_eur:
             raise refusals.credit_too_low(cost, self.credit_eur)
-        self._make_room(message, weight + _BYTES_PER_RECIPIENT * len(newcomers))
+        self._make_room(message, weight + _weight_of(newcomers) + _BYTES_PER_INVALID * len(invalid))
         if not message.test:
-            self.credit_eur -= cost
+            self.credit_eur = round(self.credit_eur - cost, _DECIMALS)
         message.parts += parts
         message.invalid += invalid
         for recipient in newcomers:
@@ -272,15 +281,17 @@ class Store:
         try:
             personal = texts.has_placeholders(message.body)
             common = texts.measure(message.body)
-            sizes = (
-                (texts.measure(texts.fill(message.body, fields)) for _, fields in valid)
-                if personal
-                else itertools.repeat(common)
-            )
-            start = len(message.recipients)
+            if personal and len(message.body) * sum(1 for _, fields in valid if fields) > MAX_PERSONAL_CHARACTERS:
+                raise refusals.too_much_to_fill(MAX_PERSONAL_CHARACTERS)
             return [
-                Recipient(start + i, number, fields, size, fate_of(number))
-                for i, ((number, fields), size) in enumerate(zip(valid, sizes, strict=False))
+                Recipient(
+                    index,
+                    number,
+                    fields,
+                    texts.measure(texts.fill(message.body, fields)) if personal and fields else common,
+                    fate_of(number),
+                )
+                for index, (number, fields) in enumerate(valid, start=len(message.recipients))
             ]
         except texts.TextTooLongError as error:
             raise refusals.parameter_bad("body", f"more than {texts.MAX_PARTS} parts") from error
@@ -300,3 +311,13 @@ class Store:
     def _forget(self, message: Message) -> None:
         del self._messages[message.id]
         self._weight -= message.weight
+
+
+def _weight_of(recipients: list[Recipient]) -> int:
+    """Estimate the memory that recipients take beyond the bytes of their request."""
+    fields = [recipient.fields for recipient in recipients if recipient.fields]
+    return (
+        _BYTES_PER_RECIPIENT * len(recipients)
+        + _BYTES_FOR_FIELDS * len(fields)
+        + _BYTES_PER_FIELD * sum(map(len, fields))
+    )

@@ -18,6 +18,7 @@ _EXTENDED = "\f^{}\\[~]|€"
 _ANY_GSM7 = re.compile(f"[{re.escape(_BASIC + _EXTENDED)}]*")
 _WIDE_GSM7 = re.compile(f"[{re.escape(_EXTENDED)}]")
 _WIDE_UCS2 = re.compile("[\U00010000-\U0010ffff]")
+_PAIR = "\ud800\udc00"  # what a character of two units counts as; no text holds halves of characters
 _PLACEHOLDER = re.compile(r"\{\{([^{}]+)\}\}")
 
 MAX_PARTS = 255
@@ -46,28 +47,19 @@ def measure(text: str) -> Measure:
         encoding, wide, alone, chained = "GSM-7", _WIDE_GSM7, 160, 153
     else:
         encoding, wide, alone, chained = "UCS-2", _WIDE_UCS2, 70, 67
-    units = len(text) + sum(1 for _ in wide.finditer(text))
-    if units <= alone:
-        return Measure(encoding, 1, alone - units)
-    if units == len(text):
-        parts = -(-units // chained)
-        remaining = parts * chained - units
-    else:
-        parts, remaining = _walk(text, wide, chained)
-    if parts > MAX_PARTS:
-        raise TextTooLongError
-    return Measure(encoding, parts, remaining)
-
-
-def _walk(text: str, wide: re.Pattern[str], chained: int) -> tuple[int, int]:
-    """Fill part after part; a character of two units never straddles a border."""
-    parts, free = 1, chained
-    for character in text:
-        width = 2 if wide.match(character) else 1
-        if width > free:
-            parts, free = parts + 1, chained
-        free -= width
-    return parts, free
+    units = wide.sub(_PAIR, text)
+    if len(units) <= alone:
+        return Measure(encoding, 1, alone - len(units))
+    begin = parts = 0
+    while begin < len(units):
+        parts += 1
+        if parts > MAX_PARTS:
+            raise TextTooLongError
+        end = begin + chained
+        if units[end : end + 1] == _PAIR[1]:  # a character of two units never straddles a border
+            end -= 1
+        begin, last = end, begin
+    return Measure(encoding, parts, last + chained - len(units))
 
 
 def has_placeholders(template: str) -> bool:

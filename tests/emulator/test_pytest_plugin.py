@@ -104,7 +104,7 @@ def test_the_gateway_can_be_of_another_personality(pytester: pytest.Pytester) ->
     chosen.assert_outcomes(passed=1)
     unknown = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--messaggisms-personality=mood=bad")
     unknown.assert_outcomes(errors=1)
-    unknown.stdout.fnmatch_lines("*unrecognized arguments: --mood=bad")
+    unknown.stdout.fnmatch_lines("*--messaggisms-personality mood=bad: there are *custom_echo*")
 
 
 def test_the_plugin_loads_neither_fastapi_nor_airflow() -> None:
