@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import Any
@@ -61,6 +62,11 @@ def test_a_probe_tells_personalities_apart(
     messaggisms_gateway.reset(personality={switch: value})
     (probe,) = (probe for probe in PROBES if probe.name == name)
     assert probe.find(gateway) == found
+
+
+def test_without_an_answer_nobody_says_that_tests_cost_nothing(gateway: Target) -> None:
+    with pytest.raises(ContractBrokenError):
+        probes.cost_of_a_test(replace(gateway, token="wrong"))
 
 
 # --- the suite itself ---------------------------------------------------------------------------------------------

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import json
 import threading
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -167,6 +169,28 @@ def test_a_slow_answer_holds_up_nobody_else(
     waiting.join()
     assert answers[0].status == 201
     assert len(messaggisms_gateway.inbox()) == 1
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/messages/"), ("PUT", "/messages/{id}")])
+def test_a_slow_gateway_handles_what_its_client_has_given_up(
+    call: Call, messaggisms_gateway: Gateway, method: str, path: str
+) -> None:
+    message_id = call("POST", "/messages/", SEND | {"transaction": True}).json["data"][0]["id"]
+    messaggisms_gateway.fail_next("slow_before", method=method, seconds=1)
+    address = urlsplit(messaggisms_gateway.url)
+    connection = http.client.HTTPConnection(address.netloc, timeout=0.3)
+    headers = {"Authorization": f"Bearer {messaggisms_gateway.token}"}
+    connection.request(method, path.replace("{id}", message_id), json.dumps(SEND | {"transaction": False}), headers)
+    with pytest.raises(TimeoutError):
+        connection.getresponse()
+    connection.close()
+    seen = messaggisms_gateway.requests()
+    while seen[-1].status is None:
+        threading.Event().wait(0.05)
+        seen = messaggisms_gateway.requests()
+    assert seen[-1][:2] == (method, path)
+    assert seen[-1].status in (200, 201)
+    assert len(messaggisms_gateway.inbox()) == (1 if method == "POST" else 2)
 
 
 def test_an_outage_ends_with_the_gateways_clock(call: Call, messaggisms_gateway: Gateway) -> None:

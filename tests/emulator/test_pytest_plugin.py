@@ -107,6 +107,13 @@ def test_the_gateway_can_be_of_another_personality(pytester: pytest.Pytester) ->
     unknown.stdout.fnmatch_lines("*--messaggisms-personality mood=bad: there are *custom_echo*")
 
 
+def test_a_mistake_is_answered_with_what_the_emulator_says_of_it(messaggisms_gateway: Gateway) -> None:
+    with pytest.raises(ValueError, match=r"fault.*'explode'"):
+        messaggisms_gateway.fail_next("explode")
+    with pytest.raises(ValueError, match="limit"):
+        messaggisms_gateway.inbox(limit=10_001)
+
+
 def test_the_plugin_loads_neither_fastapi_nor_airflow() -> None:
     script = (
         "import sys, airflow_provider_messaggisms.emulator.pytest_plugin\n"

@@ -106,6 +106,14 @@ def test_a_stuck_sms_ends_as_somebody_decides_and_its_message_with_it(store: Sto
     assert shown["statistics"] == {"error": 0, "sent": 1, "delivered": 1, "total": 1, "sms_total": 1}
 
 
+def test_a_history_does_not_grow_for_ever(store: Store) -> None:
+    message = send(store, ANNA[:-4] + "0005")
+    store.clock.advance(10)
+    for _ in range(store_module.MAX_STEPS - 2):
+        store.decide(message.id, message.recipients[0].number, fates.AT_OPERATOR)
+    refused(422, 221, store.decide, message.id, message.recipients[0].number, fates.AT_OPERATOR)
+
+
 def test_what_is_final_or_not_yet_out_is_not_decided(store: Store) -> None:
     message = send(store, ANNA)
     store.clock.advance(4)
@@ -138,6 +146,15 @@ def test_credit_pays_for_parts_priority_and_realtime(store: Store) -> None:
     assert store.credit_eur == pytest.approx(100 - 4 * PRICE_PER_PART_EUR)
     send(store, ANNA, priority=2.0, options=Options(realtime=True))
     assert store.credit_eur == pytest.approx(100 - 7 * PRICE_PER_PART_EUR)
+
+
+@pytest.mark.parametrize("count", [3, 20, 77])
+def test_the_last_cent_buys_what_it_costs(store: Store, count: int) -> None:
+    store.credit_eur = float(f"{count * PRICE_PER_PART_EUR:.2f}")
+    for _ in range(count):
+        send(store, ANNA)
+    assert store.credit_eur == 0
+    refused(402, 201, store.create, order(ANNA), 100)
 
 
 def test_what_the_account_cannot_pay_is_refused_and_changes_nothing(store: Store) -> None:
@@ -201,6 +218,15 @@ def test_a_message_for_a_later_day_can_be_moved_until_that_day_begins(store: Sto
         amend(store, message, send_at=store.clock.now() + DAY)
 
 
+def test_a_message_that_is_moved_to_a_day_that_has_begun_goes_out_now(store: Store) -> None:
+    now = store.clock.now()
+    message = send(store, send_at=now + 30 * DAY)
+    store.clock.advance(5.5 * DAY)
+    amend(store, message, send_at=now + 5 * DAY)
+    assert message.departs_at == store.clock.now()
+    assert state(store, ANNA) == "PENDING_ACCEPTED"
+
+
 def test_a_message_can_be_cancelled_until_it_goes_out_and_is_not_refunded(store: Store) -> None:
     for message in (send(store, send_at=store.clock.now() + DAY), send(store, transaction=True)):
         store.delete(message.id)
@@ -256,6 +282,15 @@ def test_the_oldest_messages_are_forgotten_when_the_memory_is_full(store: Store)
     third = store.create(order(), half // 2)
     assert store.messages() == [third, second]
     refused(406, 202, store.message, first.id)
+
+
+def test_fields_and_invalid_numbers_weigh_too(store: Store) -> None:
+    def weight(valid: list[Any], invalid: list[str]) -> int:
+        return store.create(order(addressees=Addressees(valid, invalid)), weight=100).weight
+
+    plain = weight([(ANNA, None)], [])
+    assert weight([(ANNA, {"a": "x", "b": "y"})], []) >= plain + 400
+    assert weight([(ANNA, None)], ["10"] * 5) >= plain + 400
 
 
 def test_a_message_that_alone_would_fill_the_memory_is_refused(store: Store) -> None:
