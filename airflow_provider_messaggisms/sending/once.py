@@ -19,6 +19,8 @@ How far this goes without help from the gateway, which offers no idempotency of 
   write the process must tell Airflow what it is about to do; an orphan cannot, and stops. A request that it had sent
   already ends before Airflow's heartbeat time-out, after which the next try begins. What remains is a machine that
   stands still between that word and the request, for longer than the time-out.
+* Who is written to belongs to the key. If a template, a Variable or a file names other recipients in a later try, that
+  is another send, and whoever is named in both may get the SMS twice; an ``idempotency_key`` keeps it one.
 * If somebody changes the sender between two tries, the search looks among the messages of the sender that Airflow's
   task state recorded; without task state (before Airflow 3.3) it looks among those of the new one.
 """
