@@ -25,7 +25,7 @@ WITHOUT_BROWSER = $(if $(shell command -v chromedriver),,--ignore=tests/emulator
 SET_UP = sh .ci/venv $(VENV) --extra emulator --group test --group lint --group airflow3
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test test-airflow2 lint bench contract-live clean
+.PHONY: help set-up demo test test-airflow2 test-contrary lint bench contract-live clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,13 @@ test: ## Run all tests on Airflow 3
 test-airflow2: ## Run the tests of the core, the hook, the operators and the sensor on Airflow 2.11
 	@PYTHON_BELOW=13 sh .ci/venv $(VENV_AIRFLOW2) --extra emulator --group test --group airflow2
 	exec $(call in,$(VENV_AIRFLOW2)) pytest tests/gateway tests/airflow $(PYTEST_ARGS)
+
+# All switches of the emulator the other way round: what nobody documents may turn out like this, too.
+CONTRARY = empty_put=refused repeats=merged list_order=oldest put_status=201 custom_echo=string send_times=accepted
+
+test-contrary: ## Run the provider's tests against a gateway that differs in all that nobody documents
+	@$(SET_UP)
+	exec $(call in,$(VENV)) pytest $(SIDE_BY_SIDE) tests/airflow $(CONTRARY:%=--messaggisms-personality=%) $(PYTEST_ARGS)
 
 lint: ## Check style, format and types
 	@$(SET_UP)

@@ -59,6 +59,13 @@ def run_dag(airflow_db: None, tmp_path: Path) -> Run:
     return run
 
 
+@pytest.fixture(autouse=True)
+def _personality(request: pytest.FixtureRequest) -> None:
+    """Have the gateway be as a test wants it, whatever ``--messaggisms-personality`` says of all others."""
+    if wanted := request.node.get_closest_marker("personality"):
+        request.getfixturevalue("messaggisms_gateway").reset(personality=wanted.kwargs)
+
+
 class TaskState(dict[str, Any]):
     """Airflow's task state store, as far as a task sees it: it outlives the tries of a task instance."""
 

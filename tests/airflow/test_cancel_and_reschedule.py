@@ -182,7 +182,7 @@ def test_an_unknown_word_for_too_late_is_refused(
 def test_a_message_is_moved_to_another_day_and_nobody_gets_it_twice(
     personality: dict[str, str], context: dict[str, Any], messaggisms_gateway: Gateway
 ) -> None:
-    messaggisms_gateway.reset(personality=personality)
+    messaggisms_gateway.reset(personality={"empty_put": "accepted", **personality})
     with MessaggiSmsHook() as hook:
         options = {"body": "Hello", "sender": "Airflow", "timestamp_send": day(2)}
         message_id = hook.send_message(recipients=people(2), **options).id  # type: ignore[arg-type]
@@ -195,6 +195,7 @@ def test_a_message_is_moved_to_another_day_and_nobody_gets_it_twice(
     assert len(asked(messaggisms_gateway, "PUT")) == 1
 
 
+@pytest.mark.personality(empty_put="accepted")
 def test_an_earlier_day_is_as_good_and_doing_it_again_does_no_harm(
     scheduled: str, context: dict[str, Any], messaggisms_gateway: Gateway
 ) -> None:
@@ -204,6 +205,7 @@ def test_an_earlier_day_is_as_good_and_doing_it_again_does_no_harm(
     assert read(scheduled).recipients.valid.count == 2
 
 
+@pytest.mark.personality(empty_put="accepted")
 def test_a_lost_answer_is_left_to_the_next_try(
     scheduled: str, context: dict[str, Any], messaggisms_gateway: Gateway
 ) -> None:
@@ -227,6 +229,7 @@ def test_a_gateway_that_wants_recipients_is_explained(context: dict[str, Any], m
     assert day_of(message.id) == day(2)
 
 
+@pytest.mark.personality(empty_put="accepted")
 def test_a_message_on_its_way_cannot_be_moved(
     underway: str, context: dict[str, Any], messaggisms_gateway: Gateway
 ) -> None:
@@ -235,6 +238,7 @@ def test_a_message_on_its_way_cannot_be_moved(
     assert (caught.value.status, isinstance(caught.value, AirflowFailException)) == (422, True)
 
 
+@pytest.mark.personality(empty_put="accepted")
 def test_a_message_that_is_not_there_cannot_be_moved(context: dict[str, Any], messaggisms_gateway: Gateway) -> None:
     with pytest.raises(MessageNotFoundError) as caught:
         reschedule(context, UNKNOWN_ID, day(3))
@@ -261,6 +265,7 @@ def test_a_day_that_is_none_is_refused_before_anything_is_asked(
 # --- in a real DAG ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.personality(empty_put="accepted")
 def test_a_message_is_sent_moved_and_cancelled_by_the_tasks_of_a_dag(
     run_dag: Run, messaggisms_gateway: Gateway
 ) -> None:

@@ -77,6 +77,7 @@ def test_reminder_to_the_minute(run_dag: Run, messaggisms_gateway: Gateway) -> N
     assert [sms.text for sms in messaggisms_gateway.inbox()] == ["See you in two hours."]
 
 
+@pytest.mark.personality(empty_put="accepted")
 def test_send_reschedule_cancel(run_dag: Run, messaggisms_gateway: Gateway) -> None:
     assert succeeded(run_dag(example("send_reschedule_cancel")))
     assert [exchange.method for exchange in messaggisms_gateway.requests()] == ["POST", "PUT", "DELETE"]

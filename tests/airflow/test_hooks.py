@@ -322,6 +322,7 @@ def test_a_transaction_is_opened_filled_closed_and_then_locked(
     assert {sms.number for sms in messaggisms_gateway.inbox()} == {ROSA, LEA, GONE}
 
 
+@pytest.mark.personality(empty_put="accepted")
 def test_a_message_is_moved_to_another_day(hook: MessaggiSmsHook) -> None:
     sent = hook.send_message(**HELLO, recipients=ROSA, timestamp_send=LATER.isoformat(), transaction=True)
     moved = hook.update_message(sent.id, timestamp_send=(LATER + timedelta(days=2)).strftime("%d-%m-%Y"))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from airflow_provider_messaggisms.emulator.personality import Personality
 from airflow_provider_messaggisms.emulator.pytest_plugin import Exchange, Gateway
 from tests.emulator.conftest import Call
 
@@ -105,6 +108,14 @@ def test_the_gateway_can_be_of_another_personality(pytester: pytest.Pytester) ->
     unknown = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--messaggisms-personality=mood=bad")
     unknown.assert_outcomes(errors=1)
     unknown.stdout.fnmatch_lines("*--messaggisms-personality mood=bad: there are *custom_echo*")
+
+
+def test_the_contrary_gateway_of_the_makefile_differs_in_every_switch() -> None:
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text()
+    (contrary,) = re.findall(r"^CONTRARY = (.*)$", makefile, re.MULTILINE)
+    assert dict(switch.split("=") for switch in contrary.split()) == {
+        name: values[1] for name, values in Personality.choices().items()
+    }
 
 
 def test_a_mistake_is_answered_with_what_the_emulator_says_of_it(messaggisms_gateway: Gateway) -> None:

@@ -170,6 +170,7 @@ def test_every_call_is_told_how_long_it_may_take(driver: Driver) -> None:
 
 def test_a_look_reads_so_many_messages_and_no_more(driver: Driver, messaggisms_gateway: Gateway) -> None:
     driver.run(send_once(alarm("old"), driver.budget()))
+    messaggisms_gateway.advance(1)
     for number in range(MAX_LOOK_UPS):
         driver.run(send_once(alarm(f"newer {number}", minutes=0), driver.budget()))
     before = len(messaggisms_gateway.requests())

@@ -75,6 +75,7 @@ def test_a_try_after_the_end_adopts_the_message(
     assert f"Message {first} was sent by an earlier try" in said()
 
 
+@pytest.mark.personality(empty_put="accepted")
 def test_an_open_message_with_everybody_in_it_is_closed(context: dict[str, Any], messaggisms_gateway: Gateway) -> None:
     context["ti"].max_tries = 8
     fill_without_closing(context, messaggisms_gateway)
@@ -115,6 +116,7 @@ def test_what_a_killed_try_left_behind_is_guarded_too(context: dict[str, Any], m
     assert phones(messaggisms_gateway) == Counter()
 
 
+@pytest.mark.personality(repeats="twice")
 def test_a_message_with_a_recipient_twice_is_thrown_away_and_built_anew(
     context: dict[str, Any], messaggisms_gateway: Gateway
 ) -> None:
@@ -129,6 +131,7 @@ def test_a_message_with_a_recipient_twice_is_thrown_away_and_built_anew(
     assert phones(messaggisms_gateway) == Counter(people(5))
 
 
+@pytest.mark.personality(empty_put="accepted")
 def test_a_message_that_somebody_else_closed_early_is_red_and_stays_closed(
     context: dict[str, Any], messaggisms_gateway: Gateway
 ) -> None:

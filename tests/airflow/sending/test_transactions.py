@@ -64,7 +64,7 @@ def test_a_message_to_many_arrives_whatever_the_gateway_is_like(
 
 
 def test_every_call_carries_somebody(context: dict[str, Any], messaggisms_gateway: Gateway) -> None:
-    messaggisms_gateway.reset(personality={"empty_put": "refused"})
+    messaggisms_gateway.reset(personality={"empty_put": "refused", "put_status": "200"})
     for count in (2, 3, 4):
         execute(context, recipients=people(count), idempotency_key=f"key {count}")
     assert {exchange.status for exchange in messaggisms_gateway.requests()} == {200, 201}

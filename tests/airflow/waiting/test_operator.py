@@ -132,6 +132,7 @@ def test_it_may_defer_twice_first_for_the_moment_then_for_the_delivery(
     assert len(messaggisms_gateway.inbox()) == 1
 
 
+@pytest.mark.personality(empty_put="accepted")
 def test_a_message_that_is_moved_to_another_day_is_waited_for_from_that_day_on(
     messaggisms_gateway: Gateway, context: Any
 ) -> None:
