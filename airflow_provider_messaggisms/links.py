@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -28,6 +28,8 @@ class MessaggiSmsMessageLink(BaseOperatorLink):
         """Give the page's address; empty where there is none."""
         page = getattr(operator, PAGE_KEY, None)
         if page is None:  # resumed, or in Airflow 2.11's web server
+            from airflow.providers.common.compat.sdk import XCom
+
             page = XCom.get_value(ti_key=ti_key, key=PAGE_KEY)
         return page or ""
 

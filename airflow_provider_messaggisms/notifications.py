@@ -26,7 +26,6 @@ from jinja2 import StrictUndefined
 
 from airflow_provider_messaggisms.alarms.budget import Budget, abounded, bounded, in_thread
 from airflow_provider_messaggisms.alarms.events import Event, completed, event_of
-from airflow_provider_messaggisms.alarms.silencing import Alarm, marks, send_once
 from airflow_provider_messaggisms.alarms.texts import default_text, fitted_text, links_to
 from airflow_provider_messaggisms.exceptions import ConfigurationError, DeliveryError, MessaggiSmsError
 from airflow_provider_messaggisms.gateway import calls
@@ -43,6 +42,9 @@ from airflow_provider_messaggisms.templating import Personal, PersonalTemplates,
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from jinja2 import Environment
+
+    # Imported where it is needed: every parse of a DAG file imports this module.
+    from airflow_provider_messaggisms.alarms.silencing import Alarm
 
 log = logging.getLogger(__name__)
 
@@ -148,6 +150,8 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
 
         :raises MessaggiSmsError: It could not be sent, or nobody knows whether it was.
         """
+        from airflow_provider_messaggisms.alarms.silencing import send_once
+
         budget = self._budget or Budget(self.timeout_seconds)
 
         def send() -> tuple[Alarm, Message, bool]:
@@ -160,6 +164,8 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
 
     async def async_notify(self, context: Context) -> None:
         """Do what :meth:`notify` does. ``timeout_seconds`` begins when Airflow has handed over the connection."""
+        from airflow_provider_messaggisms.alarms.silencing import send_once
+
         with self._naming_failures(context):
             async with self._hook() as hook:
                 settings = await abounded(hook.asettings(), Budget(_PREPARING_SECONDS))
@@ -227,6 +233,8 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
     # --- the alarm ----------------------------------------------------------------------------------------------------
 
     def _alarm(self, settings: Settings, context: Context) -> Alarm:
+        from airflow_provider_messaggisms.alarms.silencing import Alarm, marks
+
         event = event_of(context, self._called)
         recipients = self._read_recipients(settings)
         name = self._or_default("alarm_key", "the default key") or event.name

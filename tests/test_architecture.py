@@ -203,7 +203,7 @@ def test_a_dag_file_loads_no_heavy_library() -> None:
     new = loaded(*(f"{PACKAGE}.{name}" for name in facade), after=airflow)
     assert f"{PACKAGE}.hooks" in new
     when_it_runs = {"sending.once", "sending.recipient_files", "sending.transactions", "waiting.lookout"}
-    when_it_runs |= {"transport", "triggers", "gateway.watch"}
+    when_it_runs |= {"alarms.local_lock", "alarms.silencing", "transport", "triggers", "gateway.watch"}
     assert when_it_runs <= MODULES.keys()
     assert not {f"{PACKAGE}.{name}" for name in when_it_runs} & new
     assert not {name for name in new if name in HEAVY or name.split(".")[0] in HEAVY}
