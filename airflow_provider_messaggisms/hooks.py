@@ -333,6 +333,7 @@ class MessaggiSmsHook(BaseHook):
             from airflow_provider_messaggisms.transport import AsyncTransport
 
             self._async_transport = AsyncTransport(await self.asettings(), total_seconds=self._longest_exchange)
+            await self._async_transport.prepare()
         attempt, lost, ends = 1, False, self._end_of(call)
         while True:
             try:

@@ -13,9 +13,8 @@ without a field, one bad number among good ones.
 from __future__ import annotations
 
 import copy
-import hashlib
 import logging
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -25,17 +24,23 @@ from airflow.providers.common.compat.sdk import BaseNotifier
 from jinja2 import StrictUndefined
 
 from airflow_provider_messaggisms.alarms.budget import Budget, abounded, bounded, in_thread
-from airflow_provider_messaggisms.alarms.events import Event, completed, event_of
-from airflow_provider_messaggisms.alarms.texts import default_text, fitted_text, links_to
+from airflow_provider_messaggisms.alarms.events import Event, completed, event_of, said, said_safely
+from airflow_provider_messaggisms.alarms.texts import default_text, fitted_text, links_of, plain_where_needed
 from airflow_provider_messaggisms.exceptions import ConfigurationError, DeliveryError, MessaggiSmsError
 from airflow_provider_messaggisms.gateway import calls
-from airflow_provider_messaggisms.gateway.cost import check_max_parts
-from airflow_provider_messaggisms.gateway.key import checked_key
+from airflow_provider_messaggisms.gateway.cost import check_max_parts, tally_of
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.phone import mask_numbers
-from airflow_provider_messaggisms.gateway.recipients import Recipients, check_placeholders, listed, read_recipients
+from airflow_provider_messaggisms.gateway.recipients import (
+    Addressee,
+    Recipients,
+    check_placeholders,
+    listed,
+    read_recipients,
+)
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy
 from airflow_provider_messaggisms.gateway.settings import Settings
+from airflow_provider_messaggisms.gateway.text import whole_characters
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.templating import Personal, PersonalTemplates, personal_value
 
@@ -50,12 +55,20 @@ log = logging.getLogger(__name__)
 
 __all__ = ["MessaggiSmsNotifier", "send_messaggisms_notification"]
 
+#: What Airflow 2 hands to a DAG's ``sla_miss_callback``, in this order.
+_SLA_MISS = ("dag", "task_list", "blocking_task_list", "slas", "blocking_tis")
+
 #: The fields that PersonalTemplates renders, in this order.
 _PERSONAL = ("recipients", "body")
 
 #: How long the event loop waits for a Variable or the connection. A triggerer that has just started takes some ten
 #: seconds to hand over the first one, twice that on a busy machine; nobody is blocked meanwhile.
 _PREPARING_SECONDS = 60.0
+
+#: How much of an alarm's key is shown; the key itself may have any length.
+_SHOWN_KEY_CHARACTERS = 200
+
+_ANYBODY = (Addressee("+39-3490000000"),)
 
 #: What can be repeated without harm is, for as long as there is time.
 _PATIENCE = RetryPolicy(attempts=10)
@@ -79,16 +92,19 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
     :param max_parts: How many SMS parts the text may take, so what it may cost; it is made plain and cut to fit. 1 or
         more, default 1 (160 characters). ``None`` sends it as it is.
     :param alarm_key: Alarms with the same key, to the same recipients, are one alarm. Default: dag, run, task, map
-        index, try and event. ``"{{ dag.dag_id }}"`` makes one alarm of all failures of a DAG. Templated.
+        index, try and event. ``"{{ dag.dag_id }}"`` makes one alarm of all failures of a DAG. It is kept with
+        the message, and shown in the log with its numbers masked. Templated.
     :param once_per: For how long an alarm that went out silences others with its key: a ``timedelta`` or seconds.
         Default 60 minutes. Zero never silences.
-    :param timeout_seconds: How long Airflow waits for all of it, look-ups and repeats included. 1 to 300, default 20.
+    :param timeout_seconds: How long Airflow waits for all of it, templates, look-ups and repeats included. 1 to 300,
+        default 20.
     :param priority: 1.0 (the gateway's default) or more; a higher one costs more and is sent earlier.
     :param flash: Show the SMS at once on the screen instead of storing it.
     :param test: ``True`` simulates: the gateway sends nothing.
     :param messaggisms_conn_id: Id of the connection. Default ``messaggisms_default``. Templated.
     :param kwargs: What Airflow's ``BaseNotifier`` takes: the ``context``, which deadlines hand over here.
-    :raises ConfigurationError: An argument is wrong. Raised when the DAG is read, not when the alarm is needed.
+    :raises ConfigurationError: An argument is wrong. Raised when the DAG is read, not when the alarm is needed, as far
+        as it can be told then: what a template or the connection says cannot.
     """
 
     template_fields: Sequence[str] = ("messaggisms_conn_id", "recipients", "body", "sender", "alarm_key")
@@ -115,14 +131,13 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         self.sender = sender
         self.max_parts = max_parts
         self.alarm_key = alarm_key
-        self.once_per = once_per if isinstance(once_per, timedelta) else timedelta(seconds=once_per)
+        self.once_per = _span(once_per)
         self.timeout_seconds = timeout_seconds
         self.priority = priority
         self.flash = flash
         self.test = test
         self.messaggisms_conn_id = messaggisms_conn_id
         self._called: MessaggiSmsNotifier = self
-        self._budget: Budget | None = None
         self._check()
 
     def _check(self) -> None:
@@ -133,12 +148,27 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
             raise ConfigurationError(f"timeout_seconds: {str(self.timeout_seconds)[:40]!r} is not from 1 to 300")
         if self.sender and "{" not in str(self.sender):
             calls.check_sender(self.sender)
+        if not self.recipients:
+            raise ConfigurationError("recipients: nobody is named")
+        calls.send_message(  # asks nobody: making a call checks what it says
+            sender="Airflow",
+            body="x",
+            recipients=_ANYBODY,
+            priority=self.priority,
+            flash=self.flash,
+            test=self.test,
+        )
 
     # --- the two faces ------------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any) -> None:
-        """Render and send, on a copy: Airflow renders in place, and one notifier serves many failures."""
-        super(MessaggiSmsNotifier, self._copy()).__call__(*args)
+        """
+        Render and send, on a copy: Airflow renders in place, and one notifier serves many failures.
+
+        :param args: The context, or what Airflow 2 gives its ``sla_miss_callback``.
+        """
+        context: Any = args[0] if len(args) == 1 else dict(zip(_SLA_MISS, args, strict=False))
+        self._copy()._notify(context, render=True)
 
     def __await__(self) -> Generator[Any, Any, None]:
         """Render and send, on a copy, without blocking the event loop."""
@@ -150,14 +180,19 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
 
         :raises MessaggiSmsError: It could not be sent, or nobody knows whether it was.
         """
+        self._notify(context, render=False)
+
+    def _notify(self, context: Context, *, render: bool) -> None:
         from airflow_provider_messaggisms.alarms.silencing import send_once
 
-        budget = self._budget or Budget(self.timeout_seconds)
+        budget = Budget(self.timeout_seconds)
 
-        def send() -> tuple[Alarm, Message, bool]:
+        def send() -> tuple[Alarm, str, Message | None]:
+            if render:
+                self.render_template_fields(context)
             with self._hook() as hook:
                 alarm = self._alarm(hook.settings, context)
-                return alarm, *hook.follow(send_once(alarm, Budget(budget.left())))
+                return alarm, *hook.follow(send_once(alarm, budget.until(1.0)))
 
         with self._naming_failures(context):
             self._tell(*bounded(send, budget))
@@ -186,17 +221,12 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
     def _copy(self) -> MessaggiSmsNotifier:
         mine = copy.copy(self)
         mine._called = self
-        mine._budget = Budget(self.timeout_seconds)
         return mine
 
     def _hook(self) -> MessaggiSmsHook:
         return MessaggiSmsHook(personal_value(self.messaggisms_conn_id), retry_policy=_PATIENCE)
 
     # --- templates ----------------------------------------------------------------------------------------------------
-
-    def _update_context(self, context: Context) -> Context:
-        """Leave the context alone, which other callbacks share: the recipients are none of their business."""
-        return context
 
     def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
         """Render; what is wrong with a field comes up where the field is needed."""
@@ -233,23 +263,36 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
     # --- the alarm ----------------------------------------------------------------------------------------------------
 
     def _alarm(self, settings: Settings, context: Context) -> Alarm:
-        from airflow_provider_messaggisms.alarms.silencing import Alarm, marks
+        from airflow_provider_messaggisms.alarms.silencing import Alarm, checked_alarm_key, key_for, marks
 
         event = event_of(context, self._called)
         recipients = self._read_recipients(settings)
-        name = self._or_default("alarm_key", "the default key") or event.name
-        sender = calls.check_sender(self._or_default("sender", "the connection's") or settings.sender)
-        key, attempt = _key(f"test of {name}" if self.test else name, recipients), uuid4().hex[:12]
+        chosen = self._or_default("alarm_key", "the default key", checked_alarm_key)
+        name = chosen or event.name
+        sender = self._or_default("sender", "the connection's", calls.check_sender)
+        sender = sender or calls.check_sender(settings.sender)
+        key, attempt = key_for(f"test of {name}" if self.test else name, recipients.numbers), uuid4().hex[:12]
+        body, addressees = self._words(event, context, recipients)
+        shown = name[:_SHOWN_KEY_CHARACTERS]
         post = calls.send_message(
             sender=sender,
-            body=self._words(event, context, recipients),
-            recipients=recipients,
+            body=body,
+            recipients=addressees,
             test=self.test,
             priority=self.priority,
             flash=self.flash,
-            custom=marks(key, attempt, {**event.for_people(), "alarm_key": name}),
+            custom=marks(key, attempt, {**event.for_people(), "alarm_key": shown}),
         )
-        return Alarm(key, name, sender, self.once_per, attempt, post)
+        _, cost = tally_of(body, addressees).settle(None, "fail")
+        return Alarm(
+            key,
+            mask_numbers(shown) if chosen else shown,
+            sender,
+            self.once_per,
+            attempt,
+            post,
+            cost.described(settings.price_per_part_eur),
+        )
 
     def _read_recipients(self, settings: Settings) -> Recipients:
         recipients = read_recipients(
@@ -262,40 +305,44 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
             log.error("This recipient gets no alarm: %s", why)
         return recipients
 
-    def _or_default(self, name: str, default: str) -> str | None:
+    def _or_default(self, name: str, default: str, check: Callable[[Any], str]) -> str | None:
         """Take a field that can be done without."""
         try:
             value = personal_value(getattr(self, name))
-            return checked_key(name, value) if value else None
+            return check(value) if value else None
         except Exception as error:  # noqa: BLE001 (whatever is wrong, the alarm must go out)
             log.warning("%s; using %s", _described(name, error), default)
             return None
 
-    def _words(self, event: Event, context: Context, recipients: Recipients) -> str:
+    def _words(self, event: Event, context: Context, recipients: Recipients) -> tuple[str, Sequence[Addressee]]:
+        """Give the text, and to whom it goes."""
         try:
-            body = str(personal_value(self.body) or "").strip()
+            body = whole_characters(str(personal_value(self.body) or "")).strip()
             if body:
                 check_placeholders(body, recipients)
-                fields = [one.fields for one in recipients]
-                return fitted_text(body, str(context.get("exception") or ""), max_parts=self.max_parts, fields=fields)
+                addressees = plain_where_needed(body, recipients.addressees, self.max_parts)
+                fields = [one.fields for one in addressees]
+                why = said(context.get("exception"))
+                return fitted_text(body, why, max_parts=self.max_parts, fields=fields), addressees
             if self.body:
                 log.warning("body: the template renders to nothing; sending a plain text instead")
         except Exception as error:  # noqa: BLE001 (whatever is wrong, the alarm must go out)
             log.warning("%s; sending a plain text instead", _described("body", error))
-        return default_text(event, max_parts=self.max_parts, links=_links(event))
+        return default_text(event, max_parts=self.max_parts, links=links_of(event)), recipients.addressees
 
     # --- the log ------------------------------------------------------------------------------------------------------
 
-    def _tell(self, alarm: Alarm, message: Message, silent: bool) -> None:
+    def _tell(self, alarm: Alarm, message_id: str, message: Message | None) -> None:
         """
         Say what became of the alarm.
 
+        :param message: What was sent; ``None`` if message *message_id* had told it already.
         :raises DeliveryError: The gateway calls every number invalid.
         """
-        if silent:
+        if message is None:
             log.info(
                 "Staying silent: message %s told this already (alarm_key %r, once per %s)",
-                message.id, alarm.name, alarm.once_per,
+                message_id, alarm.name, alarm.once_per,
             )  # fmt: skip
             return
         valid, invalid = message.recipients.valid.count, message.recipients.invalid.total
@@ -319,21 +366,27 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         except Exception as error:
             recipients = self.recipients if isinstance(self.recipients, Personal) else Personal(self.recipients)
             name = event_of(context, self._called).name
-            log.error("ALARM NOT SENT: %s, to %s: %s", name, recipients, mask_numbers(str(error)))
+            log.error("ALARM NOT SENT: %s, to %s: %s", name, recipients, said_safely(error))
             raise
 
 
 send_messaggisms_notification = MessaggiSmsNotifier
 
 
-def _key(name: str, recipients: Recipients) -> str:
-    """Derive what the message carries. Whoever is called beside somebody else has to get an alarm of his own."""
-    return hashlib.sha256("\n".join(("alarm", name, *sorted(recipients.numbers))).encode()).hexdigest()[:32]
+def _span(once_per: Any) -> timedelta:
+    if isinstance(once_per, timedelta):
+        return once_per
+    try:
+        return timedelta(seconds=once_per)
+    except (TypeError, ValueError, OverflowError):
+        raise ConfigurationError(
+            f"once_per: expected a timedelta or a number of seconds, got {str(once_per)[:40]!r}"
+        ) from None
 
 
 def _described(field: str, error: Exception) -> str:
     """Say in one line what is wrong with a field; our own errors name it."""
-    text = mask_numbers(next(iter(str(error).splitlines()), ""))
+    text = next(iter(said_safely(error).splitlines()), "")
     if isinstance(error, MessaggiSmsError):
         return text
     return f"{field}: the template cannot be rendered: {type(error).__name__}: {text}"
@@ -346,11 +399,3 @@ def _hide(*arguments: Any) -> None:
 
         for argument in filter(None, arguments):
             mask_secret(repr(argument))
-
-
-def _links(event: Event) -> Iterator[str]:
-    from airflow.providers.common.compat.sdk import conf
-    from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
-
-    base_url = conf.get("api" if AIRFLOW_V_3_0_PLUS else "webserver", "base_url", fallback=None)
-    return links_to(event, base_url, airflow_2=not AIRFLOW_V_3_0_PLUS)

@@ -48,8 +48,8 @@ def _headers(settings: Settings) -> dict[str, str]:
 
 def _timeouts(settings: Settings, total_seconds: float) -> tuple[float, float]:
     """Give the time-outs to connect and to read; both together are no longer than the whole exchange may take."""
-    half = total_seconds / 2
-    return min(CONNECT_TIMEOUT_SECONDS, half), min(settings.timeout_seconds, half)
+    connect = min(CONNECT_TIMEOUT_SECONDS, total_seconds / 4)
+    return connect, min(settings.timeout_seconds, total_seconds - connect)
 
 
 class _Limit:

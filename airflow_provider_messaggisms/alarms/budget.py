@@ -33,6 +33,10 @@ class Budget:
         """Return the seconds that are left of the first *share* of it, which may be negative."""
         return self._began + share * self.seconds - self._clock()
 
+    def until(self, share: float) -> Budget:
+        """Make a budget of what is left of the first *share* of it."""
+        return Budget(max(self.left(share), 0.0), self._clock)
+
 
 def bounded(work: Callable[[], T], budget: Budget) -> T:
     """

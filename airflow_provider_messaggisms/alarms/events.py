@@ -11,10 +11,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, Literal
 
 import msgspec
+
+from airflow_provider_messaggisms.exceptions import MessaggiSmsError
+from airflow_provider_messaggisms.gateway.phone import mask_numbers
+from airflow_provider_messaggisms.gateway.text import whole_characters
 
 Kind = Literal["failed", "retry", "succeeded", "skipped", "started", "late"]
 
@@ -158,15 +163,28 @@ def _listed(owner: Any, callback: Any) -> Kind | None:
 
 def _first_line(error: Any) -> str:
     """Describe an error in one line, with the secrets that Airflow knows of masked."""
-    if not error:
+    if error is None:
         return ""
     from airflow.providers.common.compat.sdk import redact
 
-    lines = [line.strip() for line in str(error).splitlines()]
+    lines = [line.strip() for line in said(error).splitlines()]
     first = next(filter(None, lines), "")
     if isinstance(error, BaseException):
         first = f"{type(error).__name__}: {first}" if first else type(error).__name__
     return str(redact(first))
+
+
+def said(error: Any) -> str:
+    """Read an error's text; empty where there is none, or where the error cannot tell it."""
+    try:
+        return "" if error is None else whole_characters(str(error))
+    except Exception:  # noqa: BLE001 (an error's own __str__ may raise anything)
+        return ""
+
+
+def said_safely(error: BaseException) -> str:
+    """Read an error's text without numbers; our own errors have none, but keys and ids that look like them."""
+    return str(error) if isinstance(error, MessaggiSmsError) else mask_numbers(said(error))
 
 
 def _map_index(ti: Any) -> int | None:
@@ -213,13 +231,29 @@ class _Variables:
         return Variable.get(name, default, deserialize_json=self._json)
 
 
+def _params(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the DAG's params, as far as they have values, and what the run was triggered with instead."""
+    params = {}
+    declared = getattr(context.get("dag"), "params", None) or {}
+    for name in declared:
+        with suppress(Exception):  # one without a default
+            params[name] = declared[name]
+    conf = _get(context.get("dag_run"), "conf")
+    return {**params, **conf} if isinstance(conf, Mapping) else params
+
+
 def completed(context: Any) -> Any:
-    """Add ``dag``, ``run_id`` and ``var`` where they are missing, as for a deadline: templates work everywhere then."""
+    """
+    Add ``dag``, ``run_id``, ``params`` and ``var`` where they are missing: templates work everywhere then.
+
+    A deadline knows no DAG, so of the params only those that its run was triggered with.
+    """
     event = event_of(context)
     context = copy.copy(context)
     missing = {
         "dag": SimpleNamespace(dag_id=event.dag_id, render_template_as_native_obj=False),
         "run_id": event.run_id,
+        "params": _params(context),
         "var": {"value": _Variables(json=False), "json": _Variables(json=True)},
     }
     for name, value in missing.items():

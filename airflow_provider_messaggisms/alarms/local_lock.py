@@ -1,9 +1,9 @@
 """
-A lock between the processes of one user on one machine, for those who may do without it.
+A lock between the processes of one user on one machine, with a note for whoever waits; for those who may do without.
 
 It is a file under the system's temporary folder, locked with ``flock``: the kernel lets go of it when its process ends,
-however it ends, so a crash leaves nothing locked. The files are empty and there are at most 4,096 of them for all
-names; two names may share one, which costs a wait and nothing else. They are private to their user, so nobody else can
+however it ends, so a crash leaves nothing locked. A file holds one short note and there are at most 4,096 of them for
+all names; two names may share one, which costs a wait and a note. They are private to their user, so nobody else can
 hold an alarm up, and processes of different users (``run_as_user``) do not see each other's locks. Where there is no
 safe place for such a file, or no locking on it, there is no lock: whoever takes it gets it.
 """
@@ -22,6 +22,8 @@ from types import TracebackType
 from typing import Self
 
 log = logging.getLogger(__name__)
+
+_MAX_NOTE_BYTES = 200
 
 
 class LocalLock:
@@ -51,22 +53,33 @@ class LocalLock:
             os.close(self._file)
             self._file = None
 
-    def take(self, *, shared: bool = False) -> bool:
-        """
-        Try to take the lock, without waiting.
-
-        :param shared: Together with others that share it; not while somebody has it alone.
-        :returns: ``False`` if somebody else has it.
-        """
+    def take(self) -> bool:
+        """Try to take the lock, without waiting; ``False`` if somebody else has it."""
         if self._file is None:
             return True
         try:
-            fcntl.flock(self._file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         except OSError as error:  # a file system that knows no locks
             log.warning("No lock between the processes of this machine: %s", error)
         return True
+
+    def note(self) -> str:
+        """Read what was last left here, maybe under another name; empty where nothing can be read."""
+        try:
+            note = b"" if self._file is None else os.pread(self._file, _MAX_NOTE_BYTES, 0)
+        except OSError:
+            return ""
+        return note.decode(errors="replace")
+
+    def leave(self, note: str) -> None:
+        """Leave a note of at most 200 bytes in the place of the last one, if that can be done."""
+        if self._file is not None:
+            with suppress(OSError):
+                written = note.encode(errors="replace")[:_MAX_NOTE_BYTES]
+                os.pwrite(self._file, written, 0)
+                os.ftruncate(self._file, len(written))
 
 
 def _opened(name: str) -> int:

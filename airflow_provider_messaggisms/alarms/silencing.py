@@ -5,9 +5,10 @@ Every alarm carries a key in ``options.custom``. Before it is sent, the gateway 
 among those of the last ``once_per``. If there is one, the alarm stays silent. The gateway is the memory: it holds for
 workers, dag-processors and triggerers alike, without a store of our own.
 
-Callbacks that race on one machine wait for each other: the first one has a lock while it looks and sends, the others
-then look together. Across machines two that race within the same second can both find nothing and both send; nobody
-but the gateway could prevent that.
+Callbacks that race on one machine wait for each other: the first one has a lock while it looks and sends, and leaves a
+note for the others when its alarm is out. Across machines two that race within the same second can both find nothing
+and both send; nobody but the gateway could prevent that. What lies within ``once_per`` is judged by the gateway's times
+and this machine's clock, so it is as exact as the two agree.
 
 Every doubt but one ends in sending, for a lost alarm is worse than a second one: no lock, no answer, no time left to
 look. The exception is our own send whose answer was lost. Then the gateway is looked at again, and an error is raised
@@ -19,8 +20,9 @@ so that workers and event loops do the same.
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -29,6 +31,7 @@ from msgspec.structs import replace
 from airflow_provider_messaggisms.alarms.budget import Budget
 from airflow_provider_messaggisms.alarms.local_lock import LocalLock
 from airflow_provider_messaggisms.exceptions import (
+    ConfigurationError,
     GatewayUnavailableError,
     MessaggiSmsError,
     OutcomeUnknownError,
@@ -36,6 +39,7 @@ from airflow_provider_messaggisms.exceptions import (
 )
 from airflow_provider_messaggisms.gateway.key import CLOCK_SKEW, search, with_key
 from airflow_provider_messaggisms.gateway.models import Message
+from airflow_provider_messaggisms.gateway.text import whole_characters
 from airflow_provider_messaggisms.gateway.value import Value
 from airflow_provider_messaggisms.gateway.wire import Call, Pause
 
@@ -50,8 +54,15 @@ MAX_LOOK_UPS = 50
 _LOCK_POLL_SECONDS = 0.05
 _SETTLE_PAUSES_SECONDS = (0.5, 2.0)
 
-# By when, as a share of the whole time, each phase has to be over.
-_LOOKING, _SENDING, _SETTLING = 0.5, 0.8, 0.95
+# By when, as a share of the whole time: whoever has the lock is done, so that the others need not wait longer; whoever
+# waited in vain is done.
+_WAITING, _ALL = 0.8, 0.95
+
+# By when, as a share of the time that one has for the alarm alone, each phase is over.
+_LOOKING, _SENDING, _SETTLING = 0.5, 0.85, 1.0
+
+#: Longer than any gateway remembers, and short enough to reckon with.
+_LONGEST_SILENCE = timedelta(days=36_500)
 
 
 class Alarm(Value, frozen=True):
@@ -64,6 +75,7 @@ class Alarm(Value, frozen=True):
     :param once_per: How long an alarm with this key silences others. Zero: not at all.
     :param attempt: Tells this very message from others with its key; it carries that too (see :func:`marks`).
     :param post: What sends it.
+    :param cost: What that takes, for the log.
     """
 
     _shown = ("key", "name")
@@ -73,6 +85,24 @@ class Alarm(Value, frozen=True):
     once_per: timedelta
     attempt: str
     post: Call[Message]
+    cost: str
+
+
+def checked_alarm_key(written: Any) -> str:
+    """
+    Check a key that somebody chose; it may have any length.
+
+    :raises ConfigurationError: It is empty.
+    """
+    key = whole_characters(str(written)).strip()
+    if key in ("", "None"):
+        raise ConfigurationError("alarm_key: the template renders to nothing")
+    return key
+
+
+def key_for(name: str, numbers: Iterable[str]) -> str:
+    """Derive what the message carries. Whoever is called beside somebody else has to get an alarm of his own."""
+    return hashlib.sha256("\n".join(("alarm", name, *sorted(numbers))).encode()).hexdigest()[:32]
 
 
 def marks(alarm_key: str, attempt: str, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,38 +114,44 @@ def marks(alarm_key: str, attempt: str, about: Mapping[str, Any]) -> dict[str, A
     return with_key(alarm_key, {**about, "attempt": attempt}, None)
 
 
-def send_once(alarm: Alarm, budget: Budget) -> Steps[tuple[Message, bool]]:
+def send_once(alarm: Alarm, budget: Budget) -> Steps[tuple[str, Message | None]]:
     """
     Send an alarm, unless one like it has gone out.
 
-    :returns: The message, and whether somebody else had sent it.
+    :returns: The id of the message that tells it, and that message if this call sent it.
     :raises OutcomeUnknownError: It may be lost: it was sent, no answer came, and the gateway does not show it.
     :raises MessaggiSmsError: It is lost: the gateway refused, or could not be reached.
     """
     if not alarm.once_per:
-        return (yield from _send(alarm, budget)), False
+        message = yield from _send(alarm, budget.until(_ALL))
+        return message.id, message
     with LocalLock(alarm.key) as lock:
-        if not lock.take():
-            yield from _wait(lambda: lock.take(shared=True), budget)
-            if (found := (yield from _look(alarm, budget, _LOOKING))) is not None:
-                return found, True
-            yield from _wait(lock.take, budget)
-        if (found := (yield from _look(alarm, budget, _LOOKING))) is not None:
-            return found, True
-        return (yield from _send(alarm, budget)), False
+        old = lock.note()
+        share = yield from _wait(lock, budget)
+        key, _, told = lock.note().partition(" ")
+        if key == alarm.key and f"{key} {told}" != old:  # sent while this one waited
+            return told, None
+        mine = budget.until(share)
+        if (found := (yield from _look(alarm, mine, _LOOKING))) is not None:
+            return found.id, None
+        message = yield from _send(alarm, mine)
+        lock.leave(f"{alarm.key} {message.id}")
+        return message.id, message
 
 
-def _wait(take: Callable[[], bool], budget: Budget) -> Steps[None]:
-    while not take():
-        if budget.left(_LOOKING) < _LOCK_POLL_SECONDS:
+def _wait(lock: LocalLock, budget: Budget) -> Steps[float]:
+    """Wait for the lock; return the share of the time within which to be done, with or without it."""
+    while not lock.take():
+        if budget.left(_WAITING) < _LOCK_POLL_SECONDS:
             log.warning("Another process of this machine has been sending such an alarm for too long; not waiting")
-            return
+            return _ALL
         yield Pause(_LOCK_POLL_SECONDS)
+    return _WAITING
 
 
 def _look(alarm: Alarm, budget: Budget, share: float) -> Steps[Message | None]:
     """Look for a message with the alarm's key; a look that fails counts as nothing found."""
-    since = datetime.now(UTC) - alarm.once_per
+    since = datetime.now(UTC) - min(alarm.once_per, _LONGEST_SILENCE)
     steps = search(alarm.key, sender=alarm.sender, not_before=since, skew=timedelta(0), limit=MAX_LOOK_UPS)
     try:
         found = yield from _within(steps, budget, share)
@@ -128,6 +164,9 @@ def _look(alarm: Alarm, budget: Budget, share: float) -> Steps[Message | None]:
 
 def _send(alarm: Alarm, budget: Budget) -> Steps[Message]:
     began = datetime.now(UTC)
+    if budget.left(_SENDING) <= 0:
+        raise MessaggiSmsError("the time was over before it could be sent; nothing was sent")
+    log.info("To send: %s", alarm.cost)
     try:
         message: Message = yield replace(alarm.post, within_seconds=budget.left(_SENDING))
     except (OutcomeUnknownError, GatewayUnavailableError, ProtocolError) as error:

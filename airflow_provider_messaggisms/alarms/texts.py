@@ -10,7 +10,7 @@ What an alarm says: an :class:`Event` becomes a text that is useful on a telepho
 
 What happened stays, then the run, then a link if one fits beside the beginning of the error; the error takes the room
 that is left and is cut in its middle. A text that somebody wrote is cut in the same order: the error within it first,
-then the words, a link never.
+then the words, a link never. What Airflow says of an event is no template: ``{{name}}`` in it is written ``((name))``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from urllib.parse import quote, urlsplit
 
 from airflow_provider_messaggisms.alarms.events import Event, index_of
-from airflow_provider_messaggisms.gateway.text import Piece, fit, measure, to_gsm7
+from airflow_provider_messaggisms.gateway.recipients import Addressee
+from airflow_provider_messaggisms.gateway.text import Piece, fill, fit, is_mostly_beyond_gsm7, measure, to_gsm7
 
 #: How much of the error a link must leave room for, in characters.
 ERROR_BESIDE_LINK = 40
@@ -33,7 +34,14 @@ _HEADLINES = {
     "started": "Started",
     "late": "Late",
 }
-_LINK = r"https?://[^\s<>\"']+"
+# It ends before a bracket, a quote or the sign that ends a sentence.
+_LINK = r"https?://[^\s<>\"'‘’“”«»…]*[^\s<>\"'‘’“”«»….,:;!?)\]}]"
+
+#: A shorter error than this saves no room when it is cut, and may stand in a text by chance.
+_SHORTEST_ERROR = 12
+
+# What the gateway would take for a placeholder.
+_DOUBLE_BRACES = r"\{\{([^{}]*)\}\}"
 
 # Importances, the least first.
 _ERROR, _WORDS, _RUN, _LINKS, _HEADLINE = range(5)
@@ -52,7 +60,8 @@ def default_text(event: Event, *, max_parts: int | None, links: Iterable[str] = 
         least = "".join(
             piece.text[: ERROR_BESIDE_LINK + 1] if piece.importance == _ERROR else piece.text for piece in pieces
         )
-        if max_parts is None or measure(to_gsm7(least)).parts <= max_parts:
+        beyond_gsm7 = is_mostly_beyond_gsm7("".join(piece.text for piece in pieces))
+        if max_parts is None or measure(least if beyond_gsm7 else to_gsm7(least)).parts <= max_parts:
             return _joined(pieces, max_parts)
     return _joined(plain, max_parts)
 
@@ -65,6 +74,25 @@ def fitted_text(text: str, why: str, *, max_parts: int | None, fields: Collectio
     :param fields: What the recipients' placeholders become.
     """
     return text if max_parts is None else fit(list(_parted(text, why)), max_parts, fields=fields)
+
+
+def plain_where_needed(text: str, addressees: tuple[Addressee, ...], max_parts: int | None) -> tuple[Addressee, ...]:
+    """Write the recipients' fields in GSM-7 if the text would be too long otherwise; another alphabet stays."""
+    if max_parts is None or all(measure(fill(text, one.fields)).parts <= max_parts for one in addressees):
+        return addressees
+    return tuple(
+        Addressee(one.number, {name: to_gsm7(value) or value for name, value in one.fields.items()})
+        for one in addressees
+    )
+
+
+def links_of(event: Event) -> Iterator[str]:
+    """Give the links to this Airflow."""
+    from airflow.providers.common.compat.sdk import conf
+    from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+
+    base_url = conf.get("api" if AIRFLOW_V_3_0_PLUS else "webserver", "base_url", fallback=None)
+    return links_to(event, base_url, airflow_2=not AIRFLOW_V_3_0_PLUS)
 
 
 def links_to(event: Event, base_url: str | None, *, airflow_2: bool) -> Iterator[str]:
@@ -101,7 +129,7 @@ def _pieces(event: Event) -> list[Piece]:
     if event.run_id:
         pieces.append(Piece(f"\nrun {event.run_id}", _RUN))
     if event.why:
-        pieces.append(Piece(f"\n{event.why}", _ERROR))
+        pieces.append(Piece("\n" + re.sub(_DOUBLE_BRACES, r"((\1))", event.why), _ERROR))
     return pieces
 
 
@@ -111,11 +139,28 @@ def _joined(pieces: list[Piece], max_parts: int | None) -> str:
 
 def _parted(text: str, why: str) -> Iterator[Piece]:
     """Divide a text into the error that it quotes, links, and words."""
-    before, error, after = text.partition(why) if why else (text, "", "")
-    yield from _words_and_links(before)
-    if error:
-        yield Piece(error, _ERROR)
-    yield from _words_and_links(after)
+    begin, end = _place_of(why.strip(), text)
+    yield from _words_and_links(text[:begin])
+    yield Piece(text[begin:end], _ERROR)
+    yield from _words_and_links(text[end:])
+
+
+def _place_of(why: str, text: str) -> tuple[int, int]:
+    """Find where a text quotes the error: the last place where it stands for itself and divides no link."""
+    links = [link.span() for link in re.finditer(_LINK, text)]
+    for begin, end in _places_of(why, text) if len(why) >= _SHORTEST_ERROR else ():
+        within_a_word = text[max(begin - 1, 0) : begin].isalnum() or text[end : end + 1].isalnum()
+        divides_a_link = any(first < edge < last for first, last in links for edge in (begin, end))
+        if not within_a_word and not divides_a_link:
+            return begin, end
+    return 0, 0
+
+
+def _places_of(part: str, text: str) -> Iterator[tuple[int, int]]:
+    end = len(text)
+    while (begin := text.rfind(part, 0, end)) >= 0:
+        yield begin, begin + len(part)
+        end = begin
 
 
 def _words_and_links(text: str) -> Iterator[Piece]:

@@ -101,6 +101,11 @@ def fill(body: str, fields: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda found: str(fields.get(found[1].strip(), found[0])), body)
 
 
+def whole_characters(text: str) -> str:
+    """Replace half characters, such as Python reads the names of files that are not UTF-8 to: nobody can send them."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def measure(text: str) -> Measure:
     """
     Say how a text is encoded, and how many parts it takes.
@@ -145,7 +150,8 @@ def fit(text: str | Iterable[Piece], max_parts: int, *, fields: Collection[Mappi
     What fits comes back unchanged. Otherwise it is turned into GSM-7, unless more than half of it would be lost, as
     with another alphabet. If that is not enough, the most important piece gets the room that it needs, then the next
     one; the piece that it does not suffice for is cut in its middle (``...`` marks the place), or left out if it is
-    ``whole``; what comes after a cut is left out.
+    ``whole``; what comes after a cut is left out. Where no room is left even for the mark, the last piece that was kept
+    is cut to make it.
 
     :param text: Pieces in reading order, joined as they are; a string is one piece.
     :param max_parts: Most parts to take, 1 or more.
@@ -162,7 +168,7 @@ def fit(text: str | Iterable[Piece], max_parts: int, *, fields: Collection[Mappi
     joined = "".join(piece.text for piece in pieces)
     if _fits(joined, max_parts, everybody):
         return joined
-    if not _is_mostly_beyond_gsm7(joined):
+    if not is_mostly_beyond_gsm7(joined):
         pieces = [_plain_piece(piece, names) for piece in pieces]
     return _shorten(pieces, max_parts, everybody, names)
 
@@ -188,15 +194,24 @@ def _shorten(
 def _share(pieces: list[Piece], tokens: list[list[str]], widths: Mapping[str, int], room: int) -> str:
     """Fill the room with the pieces, the most important first; cut the one that it does not suffice for."""
     kept = [""] * len(pieces)
+    last: int | None = None  # of those that may be cut
     for index in sorted(range(len(pieces)), key=lambda index: -pieces[index].importance):
-        needed = sum(map(widths.__getitem__, tokens[index]))
+        needed = _needed(tokens[index], widths)
         if needed <= room:
             kept[index] = pieces[index].text
             room -= needed
+            last = last if pieces[index].whole else index
         elif not pieces[index].whole:
+            if room < len(_MARK) and last is not None:
+                room += _needed(tokens[last], widths)
+                index = last
             kept[index] = _cut_middle(tokens[index], widths, room)
             break
     return "".join(kept)
+
+
+def _needed(tokens: Iterable[str], widths: Mapping[str, int]) -> int:
+    return sum(map(widths.__getitem__, tokens))
 
 
 def _cut_middle(tokens: list[str], widths: Mapping[str, int], room: int) -> str:
@@ -252,7 +267,7 @@ def _plain_piece(piece: Piece, names: frozenset[str]) -> Piece:
     return Piece(plain, piece.importance, piece.whole)
 
 
-def _is_mostly_beyond_gsm7(text: str) -> bool:
+def is_mostly_beyond_gsm7(text: str) -> bool:
     """Tell whether more than half of a text, blanks and accents aside, has no plain form."""
     signs = lost = 0
     for character, count in Counter(unicodedata.normalize("NFC", text)).items():

@@ -9,17 +9,19 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import subprocess
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG, BaseNotifier, BaseOperator
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.exceptions import (
@@ -42,12 +44,7 @@ Face = Callable[[MessaggiSmsNotifier, Any], None]
 
 def call_back(notifier: MessaggiSmsNotifier, context: Any) -> None:
     """Do what Airflow does in a worker or a dag-processor."""
-    if AIRFLOW_V_3_0_PLUS:
-        notifier(context)
-    else:  # the same, but for the errors, which Airflow 2 logs and swallows
-        mine = notifier._copy()
-        mine.render_template_fields(context)
-        mine.notify(context)
+    notifier(context)
 
 
 def call_back_awaited(notifier: MessaggiSmsNotifier, context: Any) -> None:
@@ -350,7 +347,7 @@ def test_zero_never_silences(face: Face, gateway: Gateway, once_per: Any) -> Non
     assert len(gateway.inbox()) == 2
 
 
-@pytest.mark.parametrize("alarm_key", ["{{ nothing.at.all }}", "{{ None }}", "x" * 300])
+@pytest.mark.parametrize("alarm_key", ["{{ nothing.at.all }}", "{{ None }}", "{{ ' ' }}"])
 def test_an_alarm_key_that_is_wrong_does_not_lose_the_alarm(
     face: Face, gateway: Gateway, alarm_key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -358,6 +355,21 @@ def test_an_alarm_key_that_is_wrong_does_not_lose_the_alarm(
     face(alarm(alarm_key=alarm_key), task_failed(map_index=2))
     assert len(gateway.inbox()) == 2
     assert "using the default key" in caplog.text
+
+
+def test_an_alarm_key_may_be_as_long_as_a_dag_id(face: Face, gateway: Gateway) -> None:
+    for index in range(2):
+        face(alarm(alarm_key="{{ dag.dag_id }}"), task_failed(dag_id="d" * 249 + "1", map_index=index))
+    face(alarm(alarm_key="{{ dag.dag_id }}"), task_failed(dag_id="d" * 249 + "2"))
+    assert len(gateway.inbox()) == 2
+
+
+def test_by_default_an_alarm_silences_for_an_hour(face: Face, gateway: Gateway) -> None:
+    for minutes_ago, sent in ((61, 2), (59, 1)):
+        gateway.reset(now=(datetime.now(UTC) - timedelta(minutes=minutes_ago)).isoformat())
+        face(alarm(), task_failed())
+        face(alarm(), task_failed())
+        assert len(gateway.inbox()) == sent
 
 
 def test_what_the_message_carries_leads_a_person_to_the_event(face: Face, gateway: Gateway) -> None:
@@ -396,6 +408,36 @@ def test_callbacks_that_race_end_in_one_sms(gateway: Gateway) -> None:
     assert len(gateway.inbox()) == 1
 
 
+def test_callbacks_that_race_end_in_one_sms_on_a_busy_account_too(gateway: Gateway) -> None:
+    for number in range(8):
+        call_back(alarm(once_per=0), task_failed(task_id=f"other_{number}"))
+    gateway.fail_next("slow_before", times=0, seconds=0.3)
+    threads = [
+        threading.Thread(
+            target=call_back, args=(alarm(alarm_key="etl", timeout_seconds=6), task_failed(map_index=index))
+        )
+        for index in range(5)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(gateway.inbox()) == 9
+
+
+def test_processes_that_race_end_in_one_sms(gateway: Gateway, tmp_path: Path) -> None:
+    script = (
+        "from airflow_provider_messaggisms.notifications import MessaggiSmsNotifier\n"
+        "from tests.airflow.alarms.occasions import task_failed\n"
+        f"MessaggiSmsNotifier(recipients={ANNA!r}, alarm_key='etl', timeout_seconds=60)(task_failed())\n"
+    )
+    racing = [
+        subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "TMPDIR": str(tmp_path)}) for _ in range(3)
+    ]
+    assert [one.wait(120) for one in racing] == [0, 0, 0]
+    assert len(gateway.inbox()) == 1
+
+
 def test_callbacks_that_race_in_one_event_loop_end_in_one_sms(gateway: Gateway) -> None:
     async def race() -> None:
         notifiers = [alarm(alarm_key="etl") for _ in range(20)]
@@ -410,7 +452,127 @@ def test_callbacks_that_race_in_one_event_loop_end_in_one_sms(gateway: Gateway) 
     assert len(gateway.inbox()) == 1
 
 
+def test_it_says_what_an_alarm_will_take_before_it_goes(
+    face: Face, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    connect(gateway, monkeypatch, price_per_part_eur=0.1)
+    caplog.set_level(logging.INFO)
+    gateway.fail_next("no_credit", method="POST")
+    with pytest.raises(InsufficientCreditError):
+        face(alarm(recipients=[ANNA, BEN], body="’" * 71, max_parts=None), task_failed())
+    assert "To send: 2 recipient(s), 4 SMS part(s) in UCS-2, estimated price 0.40 EUR" in caplog.text
+
+
+def test_numbers_in_an_alarm_key_are_masked_in_the_log(
+    face: Face, gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for _ in range(2):
+        face(alarm(alarm_key="{{ dag.dag_id }} {{ params.phone }}"), task_failed(params={"phone": ANNA}))
+    assert caplog.text.count("(alarm_key 'etl +39-*******567'") == 2
+    assert "349 123 4567" not in caplog.text
+
+
 # --- what can go wrong ------------------------------------------------------------------------------------------------
+
+
+class UnspeakableError(Exception):
+    """An error that cannot say what it is."""
+
+    def __str__(self) -> str:
+        raise AttributeError("no text")
+
+
+@pytest.mark.parametrize("body", [None, "{{ exception }}", "broken"])
+def test_an_error_that_cannot_be_told_does_not_lose_the_alarm(face: Face, gateway: Gateway, body: str | None) -> None:
+    face(alarm(body=body), task_failed(UnspeakableError()))
+    (text,) = texts(gateway)
+    assert text == "broken" if body == "broken" else text.endswith("\nUnspeakableError")
+
+
+@pytest.mark.parametrize("max_parts", [1, None])
+@pytest.mark.parametrize("fields", [{}, {"body": "{{ exception }}"}, {"alarm_key": "{{ exception }}"}])
+def test_half_characters_do_not_lose_the_alarm(
+    face: Face, gateway: Gateway, max_parts: int | None, fields: dict[str, Any]
+) -> None:
+    face(alarm(max_parts=max_parts, **fields), task_failed(ValueError("bad name \udcff.csv")))
+    (text,) = texts(gateway)
+    assert "bad name " in text
+
+
+def test_a_sender_that_the_gateway_would_refuse_gives_way_to_the_connections(
+    face: Face, gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    face(alarm(sender="{{ dag.dag_id }}"), task_failed(dag_id="orders_of_the_day"))
+    assert [sms.sender for sms in gateway.inbox()] == ["Airflow"]
+    assert "sender: " in caplog.text
+
+
+def test_a_name_beyond_gsm7_does_not_halve_everybodys_alarm(face: Face, gateway: Gateway) -> None:
+    people = [{"number": ANNA, "fields": {"name": "Łucja"}}, {"number": BEN, "fields": {"name": "Ben"}}]
+    words = "the nightly import of orders is broken and nobody looks, see the runbook page 7 and call the others"
+    face(alarm(recipients=people, body="{{name}}, " + words), task_failed())
+    assert sorted(texts(gateway)) == [f"Ben, {words}", f"Lucja, {words}"]
+
+
+def test_an_error_with_a_placeholder_stays_within_its_parts(face: Face, gateway: Gateway) -> None:
+    person = {"number": ANNA, "fields": {"name": "N" * 150}}
+    face(alarm(recipients=person), task_failed(KeyError("{{name}}")))
+    assert [sms.parts for sms in gateway.inbox()] == [1]
+
+
+def test_params_are_known_without_a_task_too(face: Face, gateway: Gateway) -> None:
+    dag = DAG("etl", schedule=None, params={"on_call": ANNA})
+    face(alarm(recipients="{{ params.on_call }}"), {"dag": dag, "run_id": RUN_ID, "reason": "timed_out"})
+    late = deadline_missed()
+    late["dag_run"]["conf"] = {"on_call": BEN}
+    face(alarm(recipients="{{ params.on_call }}"), late)
+    assert numbers(gateway) == {"+39-3491234567", "+44-7400123456"}
+
+
+def test_a_template_that_takes_long_holds_nobody_up(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> None:
+    released = threading.Event()
+
+    def slow() -> str:
+        released.wait(30)
+        return ANNA
+
+    threads = set(threading.enumerate())
+    with pytest.raises(OutcomeUnknownError, match="not done within 1 s"):
+        call_back(alarm(recipients="{{ params.slow() }}", timeout_seconds=1), task_failed(params={"slow": slow}))
+    assert "ALARM NOT SENT" in caplog.text
+    released.set()
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(10)
+    assert gateway.inbox() == []  # it was said to be lost
+
+
+def test_by_default_it_has_twenty_seconds() -> None:
+    assert alarm().timeout_seconds == 20
+
+
+def test_templates_are_rendered_outside_of_the_event_loop(gateway: Gateway) -> None:
+    rendered_in: list[int] = []
+
+    def note() -> str:
+        rendered_in.append(threading.get_ident())
+        return ANNA
+
+    call_back_awaited(alarm(recipients="{{ note() }}"), deadline_missed() | {"note": note})
+    assert rendered_in != []
+    assert threading.get_ident() not in rendered_in
+
+
+def test_an_error_of_somebody_else_is_logged_without_numbers(
+    face: Face, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise RuntimeError(f"cannot read the rota of {ANNA}")
+
+    monkeypatch.setattr(MessaggiSmsNotifier, "_alarm", fail)
+    with pytest.raises(RuntimeError):
+        face(alarm(), task_failed())
+    assert "cannot read the rota of +39-*******567" in caplog.text
 
 
 def test_a_look_that_fails_leads_to_a_send(face: Face, gateway: Gateway) -> None:
@@ -541,6 +703,13 @@ def test_the_event_loop_goes_on_meanwhile(gateway: Gateway) -> None:
         ({"once_per": -1}, "once_per"),
         ({"timeout_seconds": 0}, "timeout_seconds"),
         ({"sender": "much too long a sender"}, "sender"),
+        ({"once_per": "15m"}, "once_per"),
+        ({"once_per": float("inf")}, "once_per"),
+        ({"recipients": []}, "recipients"),
+        ({"recipients": None}, "recipients"),
+        ({"priority": 0.5}, "priority"),
+        ({"flash": "yes"}, "flash"),
+        ({"test": "False"}, "test"),
     ],
 )
 def test_a_wrong_argument_is_found_when_the_dag_is_read(argument: dict[str, Any], why: str) -> None:

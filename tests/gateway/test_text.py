@@ -28,6 +28,7 @@ from airflow_provider_messaggisms.gateway.text import (
     placeholder,
     placeholders,
     to_gsm7,
+    whole_characters,
 )
 
 CODEC = gsm0338.Codec()
@@ -347,3 +348,14 @@ def test_a_link_comes_through_unchanged_or_not_at_all(
 def test_the_result_fits_for_every_recipient(body: str, fields: list[dict[str, str]], max_parts: int) -> None:
     fitted = fit(body, max_parts, fields=fields)
     assert all(measure(fill(fitted, one)).parts <= max_parts for one in fields)
+
+
+def test_a_piece_that_is_left_out_is_marked_although_no_room_is_left_for_the_mark() -> None:
+    for length in (157, 158, 159, 160):
+        text = fit([Piece("a" * length, 2), Piece("error text", 1)], 1)
+        assert "..." in text
+        assert measure(text).units == 160
+
+
+def test_half_a_character_becomes_a_whole_one() -> None:
+    assert whole_characters("bad \udcff.csv 🔥 è") == "bad \ufffd.csv 🔥 è"

@@ -31,7 +31,6 @@ def test_one_has_it_and_the_other_does_not() -> None:
     with LocalLock("storm") as mine, LocalLock("storm") as other:
         assert mine.take()
         assert not other.take()
-        assert not other.take(shared=True)
 
 
 def test_it_is_free_again_afterwards() -> None:
@@ -41,11 +40,15 @@ def test_it_is_free_again_afterwards() -> None:
         assert other.take()
 
 
-def test_several_share_it_and_nobody_has_it_alone_meanwhile() -> None:
-    with LocalLock("storm") as one, LocalLock("storm") as two, LocalLock("storm") as three:
-        assert one.take(shared=True)
-        assert two.take(shared=True)
-        assert not three.take()
+def test_a_note_is_read_by_those_who_wait_and_replaces_the_last_one() -> None:
+    with LocalLock("storm") as mine, LocalLock("storm") as other, LocalLock("calm") as apart:
+        assert mine.take()
+        assert other.note() == ""
+        mine.leave("a longer note")
+        assert other.note() == "a longer note"
+        mine.leave("short")
+        assert other.note() == "short"
+        assert apart.note() == ""
 
 
 def test_another_name_is_another_lock() -> None:
@@ -115,4 +118,6 @@ def test_without_a_folder_there_is_no_lock(monkeypatch: pytest.MonkeyPatch, capl
     with LocalLock("storm") as mine, LocalLock("storm") as other:
         assert mine.take()
         assert other.take()
+        mine.leave("nobody reads this")
+        assert other.note() == ""
     assert "No lock" in caplog.text

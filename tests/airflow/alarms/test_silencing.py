@@ -15,8 +15,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from airflow_provider_messaggisms.alarms.budget import Budget
+from airflow_provider_messaggisms.alarms.local_lock import LocalLock
 from airflow_provider_messaggisms.alarms.silencing import MAX_LOOK_UPS, Alarm, Steps, marks, send_once
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.exceptions import (
@@ -26,7 +28,6 @@ from airflow_provider_messaggisms.exceptions import (
     OutcomeUnknownError,
 )
 from airflow_provider_messaggisms.gateway import calls
-from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.recipients import Addressee
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.gateway.wire import Call, Pause
@@ -93,7 +94,7 @@ def alarm(key: str = "storm", *, minutes: float = 60, sender: str = "Airflow") -
     attempt = uuid4().hex
     custom = marks(key, attempt, {"dag_id": "etl"})
     post = calls.send_message(sender=sender, body="Backup failed", recipients=[ADDRESSEE], custom=custom)
-    return Alarm(key, f"the {key}", sender, timedelta(minutes=minutes), attempt, post)
+    return Alarm(key, f"the {key}", sender, timedelta(minutes=minutes), attempt, post, "1 SMS part(s)")
 
 
 def methods(gateway: Gateway) -> list[str]:
@@ -101,23 +102,21 @@ def methods(gateway: Gateway) -> list[str]:
 
 
 def test_the_first_alarm_looks_and_goes_out(driver: Driver, messaggisms_gateway: Gateway) -> None:
-    message, silent = driver.run(send_once(alarm(), driver.budget()))
-    assert not silent
+    _, message = driver.run(send_once(alarm(), driver.budget()))
     assert methods(messaggisms_gateway) == ["GET", "POST"]
     assert [sms.message_id for sms in messaggisms_gateway.inbox()] == [message.id]
 
 
 def test_the_second_one_stays_silent_and_names_the_first(driver: Driver, messaggisms_gateway: Gateway) -> None:
     first, _ = driver.run(send_once(alarm(), driver.budget()))
-    second, silent = driver.run(send_once(alarm(), driver.budget()))
-    assert (second.id, silent) == (first.id, True)
+    assert driver.run(send_once(alarm(), driver.budget())) == (first, None)
     assert len(messaggisms_gateway.inbox()) == 1
 
 
 def test_an_alarm_with_another_key_goes_out(driver: Driver, messaggisms_gateway: Gateway) -> None:
     driver.run(send_once(alarm("one"), driver.budget()))
-    _, silent = driver.run(send_once(alarm("two"), driver.budget()))
-    assert not silent
+    _, sent = driver.run(send_once(alarm("two"), driver.budget()))
+    assert sent
     assert len(messaggisms_gateway.inbox()) == 2
 
 
@@ -129,7 +128,7 @@ def test_it_is_silent_for_as_long_as_it_was_told(
     messaggisms_gateway.reset(now=then.isoformat())
     driver.run(send_once(alarm(minutes=15), driver.budget()))
     before = len(messaggisms_gateway.requests())
-    assert driver.run(send_once(alarm(minutes=15), driver.budget()))[1] is silent
+    assert (driver.run(send_once(alarm(minutes=15), driver.budget()))[1] is None) is silent
     # What is too old is not even read.
     assert methods(messaggisms_gateway)[before:] == (["GET", "GET"] if silent else ["GET", "POST"])
 
@@ -146,8 +145,8 @@ def test_a_look_that_fails_leads_to_a_send(
 ) -> None:
     driver.run(send_once(alarm(), driver.budget()))
     messaggisms_gateway.fail_next(kind, method="GET")
-    _, silent = driver.run(send_once(alarm(), driver.budget()))
-    assert not silent
+    _, sent = driver.run(send_once(alarm(), driver.budget()))
+    assert sent
     assert len(messaggisms_gateway.inbox()) == 2
     assert "Cannot see whether this alarm has gone out already" in caplog.text
 
@@ -158,14 +157,14 @@ def test_a_look_ends_when_half_of_the_time_is_over(driver: Driver, messaggisms_g
     def take_eleven_seconds() -> None:
         driver.clock.now += 11
 
-    _, silent = driver.run(send_once(alarm(), driver.budget()), after=take_eleven_seconds)
-    assert not silent
+    _, sent = driver.run(send_once(alarm(), driver.budget()), after=take_eleven_seconds)
+    assert sent
     assert len(messaggisms_gateway.inbox()) == 2
 
 
 def test_every_call_is_told_how_long_it_may_take(driver: Driver) -> None:
     driver.run(send_once(alarm(), driver.budget(20)))
-    assert driver.limits == [10, 16]
+    assert driver.limits == [pytest.approx(8), pytest.approx(13.6)]
 
 
 def test_a_look_reads_so_many_messages_and_no_more(driver: Driver, messaggisms_gateway: Gateway) -> None:
@@ -174,8 +173,8 @@ def test_a_look_reads_so_many_messages_and_no_more(driver: Driver, messaggisms_g
     for number in range(MAX_LOOK_UPS):
         driver.run(send_once(alarm(f"newer {number}", minutes=0), driver.budget()))
     before = len(messaggisms_gateway.requests())
-    _, silent = driver.run(send_once(alarm("old"), driver.budget()))
-    assert not silent
+    _, sent = driver.run(send_once(alarm("old"), driver.budget()))
+    assert sent
     assert methods(messaggisms_gateway)[before:] == ["GET"] * (MAX_LOOK_UPS + 1) + ["POST"]
 
 
@@ -188,15 +187,14 @@ def test_messages_of_other_senders_are_not_read(driver: Driver, messaggisms_gate
 
 def test_a_lost_answer_to_an_accepted_alarm_is_settled(driver: Driver, messaggisms_gateway: Gateway) -> None:
     messaggisms_gateway.fail_next("drop_after", method="POST")
-    message, silent = driver.run(send_once(alarm(), driver.budget()))
-    assert not silent
+    _, message = driver.run(send_once(alarm(), driver.budget()))
     assert [sms.message_id for sms in messaggisms_gateway.inbox()] == [message.id]
 
 
 @pytest.mark.parametrize("kind", ["status_after", "malformed"])
 def test_so_is_an_answer_that_says_nothing(driver: Driver, messaggisms_gateway: Gateway, kind: str) -> None:
     messaggisms_gateway.fail_next(kind, method="POST")
-    message, _ = driver.run(send_once(alarm(minutes=0), driver.budget()))
+    _, message = driver.run(send_once(alarm(minutes=0), driver.budget()))
     assert [sms.message_id for sms in messaggisms_gateway.inbox()] == [message.id]
 
 
@@ -238,20 +236,75 @@ def test_a_callback_that_races_waits_and_stays_silent(driver: Driver, messaggism
     assert isinstance(second.send(None), Pause)
     with pytest.raises(StopIteration):
         first.send(driver.make(post))
-    assert driver.run(second)[1]
+    assert driver.run(second)[1] is None
     assert len(messaggisms_gateway.inbox()) == 1
 
 
-def test_those_who_wait_look_together(driver: Driver) -> None:
+def test_those_who_wait_are_told_and_ask_nobody(driver: Driver) -> None:
     first = send_once(alarm(), driver.budget())
     listing = next(first)
     others = [send_once(alarm(), driver.budget()) for _ in range(3)]
     for other in others:
         assert isinstance(next(other), Pause)
-    with pytest.raises(StopIteration):
+    with pytest.raises(StopIteration) as end:
         first.send(driver.make(first.send(driver.make(listing))))
+    message_id, _ = end.value.value
     for other in others:
-        assert isinstance(other.send(None), Call)
+        with pytest.raises(StopIteration) as end:
+            other.send(None)
+        assert end.value.value == (message_id, None)
+
+
+def test_a_note_about_another_alarm_tells_nothing(
+    driver: Driver, messaggisms_gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LocalLock, "note", lambda _: f"calm {uuid4().hex}")
+    assert driver.run(send_once(alarm(), driver.budget()))[1]
+    assert methods(messaggisms_gateway) == ["GET", "POST"]
+
+
+def test_a_note_from_before_silences_nobody(driver: Driver, messaggisms_gateway: Gateway) -> None:
+    driver.run(send_once(alarm(), driver.budget()))
+    messaggisms_gateway.reset()
+    assert driver.run(send_once(alarm(), driver.budget()))[1]
+
+
+@pytest.mark.parametrize("seconds", [0.3, 2.0, 3.5])
+def test_callbacks_that_race_end_in_one_sms_though_every_answer_takes_long(
+    driver: Driver, messaggisms_gateway: Gateway, seconds: float
+) -> None:
+    for number in range(30):
+        driver.run(send_once(alarm(f"other {number}", minutes=0), driver.budget()))
+
+    racing = [send_once(alarm(), driver.budget()) for _ in range(3)]
+    steps = [next(one) for one in racing]
+    told = []
+    while racing:
+        driver.clock.now += seconds  # all answers come together, and pauses end meanwhile
+        going = []
+        for one, step in zip(racing, steps, strict=True):
+            try:
+                going.append((one, one.send(driver.make(step) if isinstance(step, Call) else None)))
+            except StopIteration as end:
+                told.append(end.value)
+        racing, steps = [one for one, _ in going], [step for _, step in going]
+    assert len([sent for _, sent in told if sent]) == 1
+    assert len(messaggisms_gateway.inbox()) == 31
+
+
+def test_nothing_is_sent_when_nobody_waits_for_it_any_more(driver: Driver, messaggisms_gateway: Gateway) -> None:
+    budget = driver.budget()
+    driver.clock.now += 21
+    with pytest.raises(MessaggiSmsError, match="nothing was sent"):
+        driver.run(send_once(alarm(), budget))
+    assert messaggisms_gateway.inbox() == []
+
+
+def test_a_silence_may_be_as_long_as_can_be(driver: Driver, messaggisms_gateway: Gateway) -> None:
+    for_ever = replace(alarm(), once_per=timedelta.max)
+    driver.run(send_once(for_ever, driver.budget()))
+    assert driver.run(send_once(for_ever, driver.budget()))[1] is None
+    assert len(messaggisms_gateway.inbox()) == 1
 
 
 def test_one_of_those_who_wait_sends_when_the_first_fails(driver: Driver, messaggisms_gateway: Gateway) -> None:
@@ -266,11 +319,11 @@ def test_one_of_those_who_wait_sends_when_the_first_fails(driver: Driver, messag
         driver.make(post)
     with pytest.raises(InsufficientCreditError):
         first.throw(refusal.value)
-    assert [driver.run(other)[1] for other in others] == [False, True, True]
+    assert [driver.run(other)[1] is None for other in others] == [False, True, True]
     assert len(messaggisms_gateway.inbox()) == 1
 
 
-def test_of_those_who_find_nothing_one_goes_on_and_the_others_wait_again(
+def test_of_those_who_waited_in_vain_one_goes_on_and_the_others_wait_again(
     driver: Driver, messaggisms_gateway: Gateway
 ) -> None:
     first = send_once(alarm(), driver.budget())
@@ -278,21 +331,19 @@ def test_of_those_who_find_nothing_one_goes_on_and_the_others_wait_again(
     second, third = send_once(alarm(), driver.budget()), send_once(alarm(), driver.budget())
     next(second), next(third)
     first.close()
-    looks = [second.send(None), third.send(None)]
-    assert isinstance(second.send(driver.make(looks[0])), Pause)  # the other one is still looking
-    assert isinstance(third.send(driver.make(looks[1])), Call)
-    assert isinstance(second.send(None), Pause)
+    assert isinstance(second.send(None), Call)
+    assert isinstance(third.send(None), Pause)
     assert messaggisms_gateway.inbox() == []
 
 
-def test_nobody_waits_longer_than_half_of_the_time(
+def test_nobody_waits_so_long_that_no_time_is_left_to_send(
     driver: Driver, messaggisms_gateway: Gateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     stuck = send_once(alarm(), driver.budget())
     next(stuck)
-    _, silent = driver.run(send_once(alarm(), driver.budget()))
-    assert not silent
-    assert driver.clock.now == pytest.approx(10, abs=0.2)
+    _, sent = driver.run(send_once(alarm(), driver.budget()))
+    assert sent
+    assert driver.clock.now == pytest.approx(16, abs=0.2)
     assert "not waiting" in caplog.text
     assert len(messaggisms_gateway.inbox()) == 1
 
@@ -308,8 +359,3 @@ def test_the_key_is_on_the_wire(driver: Driver, messaggisms_gateway: Gateway) ->
     driver.run(send_once(alarm(), driver.budget()))
     (sms,) = messaggisms_gateway.inbox()
     assert json.loads(sms.custom or "")["airflow"]["key"] == "storm"
-
-
-def test_the_result_is_a_message(driver: Driver) -> None:
-    message, _ = driver.run(send_once(alarm(), driver.budget()))
-    assert isinstance(message, Message)

@@ -6,7 +6,14 @@ import pytest
 from msgspec.structs import replace
 
 from airflow_provider_messaggisms.alarms.events import Event
-from airflow_provider_messaggisms.alarms.texts import ERROR_BESIDE_LINK, default_text, fitted_text, links_to
+from airflow_provider_messaggisms.alarms.texts import (
+    ERROR_BESIDE_LINK,
+    default_text,
+    fitted_text,
+    links_to,
+    plain_where_needed,
+)
+from airflow_provider_messaggisms.gateway.recipients import Addressee
 from airflow_provider_messaggisms.gateway.text import measure
 
 FAILED = Event(
@@ -148,3 +155,57 @@ def test_links_of_airflow_2_lead_to_its_grid() -> None:
 @pytest.mark.parametrize("base_url", [None, "", "http://localhost:8080", "http://127.0.0.1:8080/", "nonsense"])
 def test_no_link_leads_to_the_telephone_itself(base_url: str | None) -> None:
     assert list(links_to(FAILED, base_url, airflow_2=False)) == []
+
+
+@pytest.mark.parametrize("why", ["1", "2", "airflow.example.com", "etl", "orders", "d", "late", "e"])
+def test_a_short_error_is_not_found_by_chance_in_what_must_stay(why: str) -> None:
+    words = f"2026-12-24: orders are late, look at {LINK}: "
+    text = fitted_text(words + why + " " + "and do not wait " * 10, why, max_parts=1)
+    assert LINK in text
+    assert text.startswith("2026-12-24: orders are late")
+    assert measure(text).parts == 1
+
+
+def test_the_last_quotation_of_the_error_is_the_one_that_is_cut() -> None:
+    error = "connection refused"
+    link = f"{LINK}?why=connection refused"
+    text = fitted_text(f"{link} {'x' * 60} disconnection refused: {error}", error, max_parts=1)
+    assert text.startswith(link)
+    assert text.endswith("disconnection refused: connect...efused")
+
+
+@pytest.mark.parametrize("ending", ["\n", " \n\n", "\r\n"])
+def test_an_error_that_ends_in_a_line_break_is_recognised(ending: str) -> None:
+    error = "no such table: " + "x" * 200
+    text = fitted_text(f"Call Anna or Ben, both of them: {error}", error + ending, max_parts=1)
+    assert text.startswith("Call Anna or Ben, both of them: no such table")
+    assert "..." in text
+
+
+@pytest.mark.parametrize("around", ["“{}”", "«{}»", "{}…", "‘{}’", "({}).", "{}!"])
+def test_a_link_stays_whatever_stands_around_it(around: str) -> None:
+    text = fitted_text(f"{'word ' * 40}{around.format(LINK)} {'word ' * 10}", "", max_parts=1)
+    assert LINK in text
+    assert measure(text).parts == 1
+
+
+def test_an_error_in_another_alphabet_leaves_no_room_for_a_link_that_costs_the_run() -> None:
+    event = replace(FAILED, why="数据库连接失败" * 20)
+    text = default_text(event, max_parts=1, links=[LINK])
+    assert text.startswith("Failed: etl.load[3], try 2/3\n")
+    assert "http" not in text
+    assert "数据库" in default_text(event, max_parts=2, links=[LINK])
+
+
+def test_what_looks_like_a_placeholder_in_an_error_is_none() -> None:
+    text = default_text(replace(FAILED, why="KeyError: {{name}} in {'a': {}}"), max_parts=1)
+    assert "KeyError: ((name)) in {'a': {}}" in text
+
+
+def test_fields_become_plain_only_where_that_is_needed() -> None:
+    people = (Addressee("+39-1", {"name": "Łucja"}), Addressee("+39-2", {"name": "李"}))
+    assert plain_where_needed("Ciao {{name}}", people, 1) == people
+    assert plain_where_needed("Ciao {{name}}" + "x" * 100, people, None) == people
+    plain = plain_where_needed("Ciao {{name}}" + "x" * 100, people, 1)
+    assert [one.fields["name"] for one in plain] == ["Lucja", "李"]
+    assert [one.number for one in plain] == ["+39-1", "+39-2"]
