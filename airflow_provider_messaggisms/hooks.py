@@ -21,7 +21,7 @@ from airflow.providers.common.compat.sdk import BaseHook, conf
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError, MessaggiSmsError
 from airflow_provider_messaggisms.gateway import calls
-from airflow_provider_messaggisms.gateway.models import Delivery, Message, MessageSummary, Recipient
+from airflow_provider_messaggisms.gateway.models import Message, MessageSummary, Recipient
 from airflow_provider_messaggisms.gateway.phone import to_wire
 from airflow_provider_messaggisms.gateway.recipients import Addressee, read_recipients
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy, outcome_unknown
@@ -121,6 +121,12 @@ class MessaggiSmsHook(BaseHook):
 
             self._transport = SyncTransport(self.settings, total_seconds=self._longest_exchange)
         return self._transport
+
+    def again(self) -> MessaggiSmsHook:
+        """Make a hook with a session of its own that does not ask Airflow for the connection any more."""
+        hook = MessaggiSmsHook(self.messaggisms_conn_id, retry_policy=self.retry_policy)
+        hook._settings = self._settings
+        return hook
 
     def close(self) -> None:
         """Close the kept session."""
@@ -260,9 +266,9 @@ class MessaggiSmsHook(BaseHook):
         """Read all recipients of a message with their delivery reports."""
         return self._run(calls.get_recipients(message_id))
 
-    def get_deliveries(self, message_id: str) -> list[Delivery]:
-        """Read all recipients of a message, but keep only what the verdict over a delivery needs."""
-        return self._run(calls.get_deliveries(message_id))
+    def get_numbers(self, message_id: str) -> set[str]:
+        """Read all recipients of a message, but keep only their numbers, in the wire's form."""
+        return self._run(calls.get_numbers(message_id))
 
     def get_recipient(self, message_id: str, number: str) -> Recipient:
         """Read one recipient of a message."""

@@ -13,6 +13,7 @@ from airflow_provider_messaggisms.exceptions import (
     InvalidRequestError,
     MessageLockedError,
     MessageNotFoundError,
+    MessaggiSmsError,
 )
 from airflow_provider_messaggisms.failing import failing_for_good
 from airflow_provider_messaggisms.gateway.cost import tally_of
@@ -66,7 +67,7 @@ class MessaggiSmsSendOperator(SendingOperator):
         self._name_dropped(recipients.dropped)
         once = self._once(hook, context, recipients.numbers)
         options = self._options(hook, once)
-        options = self._fitted(options, tally_of(options["body"], recipients), once)
+        options, _ = self._fitted(options, tally_of(options["body"], recipients), once)
 
         def send() -> str:
             message = self._send_plainly(hook, once, recipients.addressees, options)
@@ -122,9 +123,7 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
     def _prepare(self, hook: MessaggiSmsHook, context: Context) -> tuple[Once, Callable[[], str]]:
         if isinstance(self.chunk_size, bool) or not isinstance(self.chunk_size, int) or self.chunk_size < 1:
             raise ConfigurationError(f"chunk_size: {str(self.chunk_size)[:40]!r} is not a whole number of 1 or more")
-        from airflow_provider_messaggisms.sending.transactions import Guards
-
-        guards = Guards(self.on_invalid, as_number("max_price_eur", self.max_price_eur))
+        limit = as_number("max_price_eur", self.max_price_eur)
         recipients = self._read_recipients(hook)
         self._name_dropped(recipients.dropped)
         total = len(recipients.numbers)
@@ -132,13 +131,16 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
         once = self._once(hook, context, recipients.numbers)
         options = self._options(hook, once)
         tally = tally_of(options["body"], recipients) if isinstance(recipients, Recipients) else recipients.tally
-        options = self._fitted(options, tally, once)
+        options, parts = self._fitted(options, tally, once)
 
         def send() -> str:
             if total == 1:
                 message = self._send_plainly(hook, once, tuple(recipients), options)
             else:
-                message = self._send_in_chunks(context, once, guards, recipients, options)
+                from airflow_provider_messaggisms.sending.transactions import Guards
+
+                guards = Guards(self.on_invalid, limit, parts)
+                message = self._send_in_chunks(once, guards, recipients, options)
             self._account(context, message, **left_out)
             return message.id
 
@@ -146,7 +148,6 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
 
     def _send_in_chunks(
         self,
-        context: Context,
         once: Once,
         guards: Guards,
         recipients: Recipients | RecipientFile,
@@ -156,13 +157,33 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
 
         transaction = Transaction(once, guards, total=len(recipients.numbers), chunk_size=self.chunk_size)
         self._transaction = transaction
-        try:
-            message, adopted = transaction.send(recipients, options)
-        except Exception as error:
-            if getattr(error, "permanent", False) or transaction.stopped or _is_last_try(context):
-                transaction.delete(once.hook)
-            raise
+        message, adopted = transaction.send(recipients, options)
         return self._adopted(message, once) if adopted else message
+
+    def _execute(self, context: Context, waited_until: datetime | None = None) -> str:
+        try:
+            return super()._execute(context, waited_until)
+        except Exception as error:
+            stopped = self._transaction is not None and self._transaction.stopped
+            if getattr(error, "permanent", False) or stopped or _is_last_try(context):
+                self._delete_open(context)
+            raise
+
+    def _delete_open(self, context: Context) -> None:
+        """Delete what this task leaves open, best effort: no try comes to complete it."""
+        from airflow_provider_messaggisms.sending.once import delete_open, left_open
+
+        try:
+            message_id = self._transaction.open_id if self._transaction is not None else None
+            message_id = message_id or left_open(context)
+            if message_id is None and self._last_once is not None:
+                found = self._last_once.settle()
+                message_id = found.id if found is not None and found.transaction else None
+            if message_id is not None:
+                with MessaggiSmsHook(self.messaggisms_conn_id) as hook:
+                    delete_open(hook, message_id)
+        except Exception as error:  # noqa: BLE001 (another error is being handled)
+            self.log.warning("Could not look for an open transaction: %s", type(error).__name__)
 
     def _read_recipients(self, hook: MessaggiSmsHook) -> Recipients | RecipientFile:
         body, written = self._written_body(), personal_value(self.recipients)
@@ -185,8 +206,13 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
         """Delete the open transaction, best effort: Airflow does not want this task any more."""
         if self._transaction is not None:
             self._transaction.stopped = True
-            with MessaggiSmsHook(self.messaggisms_conn_id) as hook:
+            # The task may be talking to Airflow just now; who asked it for the connection here would wait for himself.
+            with self._transaction.hook.again() as hook:
                 self._transaction.delete(hook)
+
+
+#: Name in Airflow's task state of the message that may have been cancelled already.
+_CANCELLING = "messaggisms_cancel"
 
 
 def _is_last_try(context: Context) -> bool:
@@ -227,19 +253,38 @@ class MessaggiSmsCancelOperator(BaseOperator):
         """Cancel; return the message's id."""
         with failing_for_good(), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
             one_of("if_too_late", self.if_too_late, ("fail", "skip"))
+            from airflow_provider_messaggisms.sending.once import UNKNOWN
+
+            asked_before = self._asked_before(context)
             try:
+                self._note(context, self.message_id)
                 hook.delete_message(self.message_id)
-            except MessageLockedError as error:
-                if self.if_too_late == "skip":
+            except MessageNotFoundError as error:
+                # Gone: if an earlier request got no answer, in this try or one before, that request did it.
+                if error.status != 404 or not (error.after_lost_answer or asked_before):
+                    self._note(context, "")
+                    raise
+                self.log.info(
+                    "Message %s is gone already: an earlier request, of unknown outcome, did it", self.message_id
+                )
+            except MessaggiSmsError as error:
+                if not (asked_before or error.after_lost_answer or isinstance(error, UNKNOWN)):
+                    self._note(context, "")
+                if isinstance(error, MessageLockedError) and self.if_too_late == "skip":
                     raise AirflowSkipException(f"Too late to cancel message {self.message_id}: {error}") from error
                 raise
-            except MessageNotFoundError as error:
-                # Gone: if an earlier request got no answer, in this try or the one before, that request did it.
-                if error.status != 404 or not (error.after_lost_answer or context["ti"].try_number > 1):
-                    raise
-                self.log.info("Message %s is gone already", self.message_id)
         self.log.info("Message %s is cancelled. The gateway does not refund it", self.message_id)
         return self.message_id
+
+    def _asked_before(self, context: Context) -> bool:
+        """Tell whether an earlier try may have cancelled. Before Airflow 3.3 only its number is known."""
+        store = context.get("task_state_store")
+        return context["ti"].try_number > 1 if store is None else store.get(_CANCELLING) == self.message_id
+
+    def _note(self, context: Context, message_id: str) -> None:
+        store = context.get("task_state_store")
+        if store is not None:
+            store.set(_CANCELLING, message_id)
 
 
 class MessaggiSmsRescheduleOperator(OptionallyWaitingOperator):
@@ -287,8 +332,8 @@ class MessaggiSmsRescheduleOperator(OptionallyWaitingOperator):
                 raise ConfigurationError("timestamp_send: missing; give the day to move the message to")
             try:
                 hook.update_message(self.message_id, timestamp_send=day)
-            except InvalidRequestError as error:
-                hint = f"{error.message}. If it wants recipients: cancel the message and send it anew on the new day"
-                raise InvalidRequestError(error.status, error.code, hint, route="PUT /messages/{id}") from error
+            except (InvalidRequestError, MessageLockedError) as error:
+                hint = f"{error.message}. If it is not too late: cancel the message and send it anew on the new day"
+                raise type(error)(error.status, error.code, hint, route="PUT /messages/{id}") from error
         self.log.info("Message %s is to be sent on %s", self.message_id, day)
         return self.deliver(context, self.message_id)

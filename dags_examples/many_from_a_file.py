@@ -7,8 +7,9 @@ The file has a column ``number``; each other column can stand in the text, as ``
     +39 349 123 4567,Anna
     +44 7400 123456,Ben
 
-It is checked to its last line before anything is sent, and sent in chunks. Until the last chunk the gateway keeps
-everything back, so what is found wrong by then costs nothing. A task that is killed on the way goes on where it stood.
+It is checked to its last line before anything is asked for, and handed over in chunks. Until the last chunk the gateway
+keeps everything back, so what is found wrong by then reaches nobody; what was handed over is paid for, though, for the
+gateway does not refund what is deleted. A task that is killed on the way goes on where it stood.
 """
 
 from __future__ import annotations

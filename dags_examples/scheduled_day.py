@@ -2,10 +2,13 @@
 Hand an SMS to the gateway for a day to come.
 
 The gateway keeps it and sends it on that day; Airflow has nothing more to do. Only days are documented, so a time of
-day is refused: see ``reminder_to_the_minute`` for that.
+day is refused: see ``reminder_to_the_minute`` for that. Its days begin at midnight in Italy, where a late evening in
+UTC is tomorrow already.
 """
 
 from __future__ import annotations
+
+from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG, Param
 
@@ -17,6 +20,7 @@ with DAG(
     schedule=None,
     catchup=False,
     tags=["messaggisms"],
+    user_defined_macros={"ROME": ZoneInfo("Europe/Rome")},
     params={"days": Param(7, type="integer", minimum=0, description="How many days ahead")},
 ) as dag:
     MessaggiSmsSendOperator(
@@ -25,5 +29,5 @@ with DAG(
         recipients="+39 349 123 4567",
         body="Your check-up is due. Call us for an appointment.",
         # A date, 2026-12-24, 24-12-2026, or a midnight in the connection's time zone.
-        timestamp_send="{{ (dag_run.run_after + macros.timedelta(days=params.days)) | ds }}",
+        timestamp_send="{{ (dag_run.run_after.astimezone(ROME) + macros.timedelta(days=params.days)) | ds }}",
     )

@@ -6,6 +6,8 @@ It is handed over for a day to come, moved to another one, and cancelled. The ga
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 from airflow.sdk import DAG
 
 from airflow_provider_messaggisms.operators import (
@@ -14,9 +16,15 @@ from airflow_provider_messaggisms.operators import (
     MessaggiSmsSendOperator,
 )
 
-DAY = "{{ (dag_run.run_after + macros.timedelta(days=%d)) | ds }}"
+DAY = "{{ (dag_run.run_after.astimezone(ROME) + macros.timedelta(days=%d)) | ds }}"
 
-with DAG(dag_id="send_reschedule_cancel", doc_md=__doc__, schedule=None, catchup=False, tags=["messaggisms"]) as dag:
+with DAG(
+    dag_id="send_reschedule_cancel",
+    doc_md=__doc__,
+    schedule=None,
+    tags=["messaggisms"],
+    user_defined_macros={"ROME": ZoneInfo("Europe/Rome")},  # the gateway's days begin at midnight there
+) as dag:
     send = MessaggiSmsSendOperator(
         task_id="send",
         sender="Clinic",
@@ -26,8 +34,4 @@ with DAG(dag_id="send_reschedule_cancel", doc_md=__doc__, schedule=None, catchup
     )
     # Every operator returns the message's id, so the next one can take it from there.
     move = MessaggiSmsRescheduleOperator(task_id="move", message_id=send.output, timestamp_send=DAY % 14)
-    MessaggiSmsCancelOperator(
-        task_id="cancel",
-        message_id=move.output,
-        if_too_late="skip",  # "fail" is the default
-    )
+    MessaggiSmsCancelOperator(task_id="cancel", message_id=move.output, if_too_late="skip")  # "fail" is the default

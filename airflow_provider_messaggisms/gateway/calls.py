@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -21,7 +21,11 @@ from airflow_provider_messaggisms.gateway.recipients import Addressee
 from airflow_provider_messaggisms.gateway.value import Reader
 from airflow_provider_messaggisms.gateway.wire import ANYTHING, Call, Envelope, Request, Response, read
 
+if TYPE_CHECKING:
+    from airflow_provider_messaggisms.gateway.stream import Collector
+
 T = TypeVar("T")
+C = TypeVar("C", bound="Collector")
 
 _MESSAGE = Reader(Envelope[list[Message] | Message])
 _SUMMARIES = Reader(Envelope[list[MessageSummary]])
@@ -150,10 +154,16 @@ def get_recipients(message_id: str) -> Call[list[Recipient]]:
     return Call(request, lambda response: _as_list(read(request, response, _RECIPIENTS).data), repeatable=True)
 
 
-def get_deliveries(message_id: str) -> Call[list[Delivery]]:
-    """Make the same request as :func:`get_recipients`, but keep only what the verdict over a delivery needs."""
+def get_numbers(message_id: str) -> Call[set[str]]:
+    """Make the same request once more, but take the numbers out while it comes in and keep nothing else."""
+    from airflow_provider_messaggisms.gateway.stream import Numbers, SlicedBody
+
     request = _recipients_request(message_id)
-    return Call(request, lambda response: _as_list(read(request, response, _DELIVERIES).data), repeatable=True)
+
+    def collect(response: Response) -> set[str]:
+        return _completed(request, response, response.taken or Numbers()).numbers
+
+    return Call(request, collect, repeatable=True, collect=lambda: SlicedBody(Numbers()))
 
 
 def get_tally(message_id: str, *, many: bool = False) -> Call[Tally]:
@@ -162,19 +172,15 @@ def get_tally(message_id: str, *, many: bool = False) -> Call[Tally]:
 
     :param many: Count them while they come in and keep none, for the answer may be long. Default ``False``.
     """
-    from airflow_provider_messaggisms.gateway.stream import TallyBody
+    from airflow_provider_messaggisms.gateway.stream import SlicedBody
 
     request = _recipients_request(message_id)
 
     def count(response: Response) -> Tally:
-        envelope = read(request, response, _DELIVERIES)
-        tally: Tally = response.taken or Tally()
-        if tally.total and not isinstance(envelope.data, list):
-            raise ProtocolError(f"{request}: data is no list: HTTP {response.status}", status=response.status)
-        return tally.add(_as_list(envelope.data))
+        return _completed(request, response, response.taken or Tally())
 
     if many:
-        return Call(request, count, repeatable=True, collect=TallyBody)
+        return Call(request, count, repeatable=True, collect=lambda: SlicedBody(Tally()))
     return Call(request, _recalling(count), repeatable=True)
 
 
@@ -191,6 +197,15 @@ def get_recipient(message_id: str, to: str) -> Call[Recipient]:
 
 def _recipients_request(message_id: str) -> Request:
     return Request("GET", f"/messages/{_quoted_id(message_id)}/recipients/", "/messages/{id}/recipients/")
+
+
+def _completed(request: Request, response: Response, taken: C) -> C:
+    """Add to what was taken out of an answer what is left in it."""
+    envelope = read(request, response, _DELIVERIES)
+    if taken.total and not isinstance(envelope.data, list):
+        raise ProtocolError(f"{request}: data is no list: HTTP {response.status}", status=response.status)
+    taken.add(_as_list(envelope.data))
+    return taken
 
 
 def _one_message(request: Request, response: Response) -> Message:

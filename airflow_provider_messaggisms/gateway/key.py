@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from airflow_provider_messaggisms.exceptions import ConfigurationError, MessageNotFoundError
+from airflow_provider_messaggisms.exceptions import ConfigurationError, MessageNotFoundError, ProtocolError
 from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.models import Message, MessageSummary
 from airflow_provider_messaggisms.gateway.wire import Call
@@ -86,23 +86,38 @@ def search(
     not_before: datetime | None,
     skew: timedelta = CLOCK_SKEW,
     limit: int | None = None,
+    others: set[str] | None = None,
 ) -> Generator[Call[Any], Any, Message | None]:
     """
     Search for the newest message that carries *key*; to be driven by the hook's ``follow`` or ``afollow``.
 
-    An error means that the search failed, which says nothing about the message.
+    An error means that the search failed, which says nothing about the message; so does a message that the gateway
+    lists and does not show.
 
     :param sender: Look only among the messages of this sender; ``None`` looks among all.
     :param not_before: Look only among messages from this instant on, less the skew.
     :param skew: By how much the gateway's clock may be behind. Default :data:`CLOCK_SKEW`.
     :param limit: Read at most so many messages; ``None`` reads all that could be it.
+    :param others: Ids of messages that are known to carry another key, which are not read; more are added to it.
+    :raises ProtocolError: The gateway lists a message, and denies having it.
     """
+    others = set() if others is None else others
+    gone = set()
     listed = yield calls.list_messages()
-    for summary in islice(candidates(listed, sender=sender, not_before=not_before, skew=skew), limit):
+    possible = candidates(listed, sender=sender, not_before=not_before, skew=skew)
+    for summary in islice((one for one in possible if one.id not in others), limit):
         try:
             message: Message = yield calls.get_message(summary.id)
-        except MessageNotFoundError:  # cancelled since the list was read
+        except MessageNotFoundError:
+            gone.add(summary.id)
             continue
         if key_of(message) == key:
             return message
+        others.add(summary.id)
+    if gone:  # cancelled since the list was read, or else nobody knows what they carry
+        denied = sorted(one.id for one in (yield calls.list_messages()) if one.id in gone)
+        if denied:
+            raise ProtocolError(
+                f"the gateway lists message {denied[0]} and does not show it; it may carry the key {key}"
+            )
     return None

@@ -8,7 +8,7 @@ connection's time zone: an evening in UTC can be tomorrow in Rome.
 from __future__ import annotations
 
 import re
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pendulum
@@ -74,6 +74,10 @@ def instant_of(name: str, value: Any) -> datetime:
         raise ConfigurationError(
             f"{name}: {str(value)[:40]!r} is no instant; write it with its offset, such as 2026-12-24T08:30:00+01:00"
         )
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise ConfigurationError(f"{name}: {str(value)[:40]!r} lies beyond the end of time") from None
     return moment
 
 

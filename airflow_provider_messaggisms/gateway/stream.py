@@ -1,5 +1,5 @@
 """
-Counting the recipients of a message while their answer still comes in.
+Counting the recipients of a message, or collecting their numbers, while their answer still comes in.
 
 The list of 100,000 recipients is an answer of 94 MB. Kept whole and decoded at once it would need two to three times
 its size, and stop an event loop for a third of a second: no thread helps, because the decoder holds Python's lock
@@ -15,8 +15,9 @@ What no guess splits is kept and decoded with the envelope, as any small answer 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import Any, Protocol
 
-from airflow_provider_messaggisms.gateway.delivery import Tally
 from airflow_provider_messaggisms.gateway.models import Delivery
 from airflow_provider_messaggisms.gateway.value import Reader
 from airflow_provider_messaggisms.gateway.wire import UNREADABLE, Body
@@ -33,12 +34,45 @@ _MAX_GUESSES = 16
 _SLICE = Reader(list[Delivery])
 
 
-class TallyBody(Body):
-    """Takes the recipients out of an answer as it comes in, and counts them in ``taken``."""
+class Collector(Protocol):
+    """What takes recipients in, slice by slice."""
+
+    @property
+    def total(self) -> int:
+        """How many it has taken."""
+
+    def add(self, deliveries: Iterable[Delivery]) -> Any:
+        """Take some more."""
+
+
+class Numbers:
+    """Keeps the numbers of recipients, and nothing else."""
 
     def __init__(self) -> None:
+        self.numbers: set[str] = set()
+
+    @property
+    def total(self) -> int:
+        """How many it has."""
+        return len(self.numbers)
+
+    def add(self, deliveries: Iterable[Delivery]) -> None:
+        """Take some more."""
+        self.numbers.update(one.number for one in deliveries if one.number)
+
+
+class SlicedBody(Body):
+    """
+    Takes the recipients out of an answer as it comes in.
+
+    :param taken: Where they go.
+    """
+
+    taken: Collector
+
+    def __init__(self, taken: Collector) -> None:
         super().__init__()
-        self.taken = Tally()
+        self.taken = taken
         self._buffer = bytearray()
         self._enough = SLICE_BYTES
         self._in_list = False

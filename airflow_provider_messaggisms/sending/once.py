@@ -9,7 +9,8 @@ that cannot be read), :class:`Once` settles first: it takes the message id from 
 (Airflow 3.3), and asks the gateway, which is the authority, for the message that carries the key. Found, the message is
 adopted. Not found after a lost answer, it looks again for some seconds, then fails the try with
 :class:`OutcomeUnknownError`; Airflow's next try looks once more, and only then sends. A search that fails never leads
-to a send.
+to a send. A message that was accepted and is not there any more was cancelled or forgotten; that is not sent again
+either, where Airflow's task state remembers it.
 
 How far this goes without help from the gateway, which offers no idempotency of its own:
 
@@ -20,7 +21,8 @@ How far this goes without help from the gateway, which offers no idempotency of 
   already ends before Airflow's heartbeat time-out, after which the next try begins. What remains is a machine that
   stands still between that word and the request, for longer than the time-out.
 * Who is written to belongs to the key. If a template, a Variable or a file names other recipients in a later try, that
-  is another send, and whoever is named in both may get the SMS twice; an ``idempotency_key`` keeps it one.
+  is another send, and whoever is named in both may get the SMS twice; an ``idempotency_key`` keeps it one. A simulated
+  send (``test=True``) has a key of its own, so the real one after it is not kept back.
 * If somebody changes the sender between two tries, the search looks among the messages of the sender that Airflow's
   task state recorded; without task state (before Airflow 3.3) it looks among those of the new one.
 """
@@ -31,12 +33,14 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import msgspec
 
 from airflow_provider_messaggisms.exceptions import (
+    DeliveryError,
     GatewayUnavailableError,
     MessageNotFoundError,
     MessaggiSmsError,
@@ -48,6 +52,9 @@ from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 
 log = logging.getLogger(__name__)
+
+#: The states in Airflow 2's database of a task that runs; ``airflow tasks test`` leaves none.
+_RUNNING = ("running", None)
 
 #: What says that the gateway may have accepted although it did not say so.
 UNKNOWN = (OutcomeUnknownError, GatewayUnavailableError, ProtocolError)
@@ -101,6 +108,26 @@ def _began(context: Mapping[str, Any]) -> datetime | None:
     return min(known) if known else None
 
 
+def left_open(context: Mapping[str, Any]) -> str | None:
+    """Give the id of the message whose transaction an earlier try opened, as far as Airflow's task state knows."""
+    store = context.get("task_state_store")
+    record = store.get(RECORD) if store is not None else None
+    return record.get("message_id") if isinstance(record, dict) and record.get("open") else None
+
+
+def delete_open(hook: MessaggiSmsHook, message_id: str) -> None:
+    """Delete a message if its transaction is open, best effort: nothing of it goes out."""
+    try:
+        if hook.get_message(message_id).transaction:
+            hook.delete_message(message_id)
+            log.warning("Deleted the open transaction %s; nothing was sent. The gateway does not refund it", message_id)
+    except MessageNotFoundError:
+        pass
+    except Exception as error:  # noqa: BLE001 (called where another error, or a signal, is being handled)
+        why = str(error) if isinstance(error, MessaggiSmsError) else type(error).__name__
+        log.warning("Could not delete the open transaction %s: %s", message_id, why)
+
+
 def key_for(origin: Origin, numbers: Iterable[str]) -> str:
     """Derive the key of a send: the same for all tries of a task instance that writes to the same set of numbers."""
     parts = [origin.dag_id, origin.run_id, origin.task_id, str(origin.map_index), *sorted(set(numbers))]
@@ -127,8 +154,10 @@ class Once:
         self._store = context.get("task_state_store")
         record = self._store.get(RECORD) if self._store is not None else None
         self._record: dict[str, Any] = record if isinstance(record, dict) and record.get("key") == key else {}
+        self._abandoned = None if self._record else left_open(context)
         self._sender = self._record.get("sender", sender)
         self._sent: Message | None = None
+        self._others: set[str] = set()
 
     def settle(self) -> Message | None:
         """
@@ -145,6 +174,16 @@ class Once:
             self._sent = message
         return message
 
+    def discard(self, message: Message) -> None:
+        """
+        Delete what an earlier try left open and this one cannot use; nothing of it has gone out.
+
+        :raises MessaggiSmsError: It could not be deleted, so nothing may be sent in its place.
+        """
+        log.warning("Message %s is open and not what is to be sent now; deleting it", message.id)
+        with suppress(MessageNotFoundError):
+            self.hook.delete_message(message.id)
+
     def is_sent(self) -> bool:
         """Tell whether an earlier try has sent; a message whose transaction is open has not gone out."""
         self.settle()
@@ -156,13 +195,16 @@ class Once:
 
         :raises OutcomeUnknownError: No answer, and the gateway does not show the message (yet).
         """
+        if self._abandoned is not None:  # to other recipients, by an earlier try
+            delete_open(self.hook, self._abandoned)
+            self._abandoned = None
         self.announce()
         try:
             message = post()
         except UNKNOWN as error:
             log.warning("%s; looking whether the gateway has the message", error)
             message = self._found_after(error)
-        self.remember(message.id)
+        self.remember(message)
         return message
 
     def announce(self) -> None:
@@ -181,25 +223,31 @@ class Once:
                 "first": self._record.get("first", now),
                 "last": now,
                 "message_id": self._record.get("message_id"),
+                "open": self._record.get("open", False),
             }
             self._store.set(RECORD, self._record)
         elif hasattr(ti, "refresh_from_db"):  # Airflow 2
             mine = ti.try_number
             ti.refresh_from_db()
-            if ti.try_number != mine:
-                raise MessaggiSmsError(f"try {mine} of this task has been superseded by try {ti.try_number}; stopping")
+            if ti.try_number != mine or ti.state not in _RUNNING:
+                raise MessaggiSmsError(
+                    f"try {mine} of this task has been superseded: try {ti.try_number} is {ti.state}; stopping"
+                )
         else:  # Airflow 3.0 to 3.2
             ti.xcom_push(key=RECORD, value={"key": self.key})
 
-    def remember(self, message_id: str) -> None:
+    def remember(self, message: Message) -> None:
         """Write the message's id down. The gateway remembers it too, so a failure here costs a search and no more."""
-        if self._store is None or self._record.get("message_id") == message_id:
+        if not message.transaction:
+            self._sent = message
+        known = {**self._record, "message_id": message.id, "open": bool(message.transaction)}
+        if self._store is None or known == self._record:
             return
-        self._record = {**self._record, "message_id": message_id}
+        self._record = known
         try:
             self._store.set(RECORD, self._record)
         except Exception as error:  # noqa: BLE001 (whatever is wrong with the store, the SMS is sent)
-            log.warning("Cannot write message %s to the task state: %s", message_id, type(error).__name__)
+            log.warning("Cannot write message %s to the task state: %s", message.id, type(error).__name__)
 
     def _recorded(self) -> Message | None:
         message_id = self._record.get("message_id")
@@ -207,13 +255,19 @@ class Once:
             return None
         try:
             return self.hook.get_message(message_id)
-        except MessageNotFoundError:  # cancelled at the gateway
-            return None
+        except MessageNotFoundError as error:
+            if self._record.get("open"):  # deleted, unsent
+                return None
+            raise DeliveryError(
+                f"message {message_id} (key {self.key}) was accepted by the gateway, and is not there any more: it was "
+                "cancelled, or forgotten. It is not sent again; to send anew, give the task another idempotency_key"
+            ) from error
 
     def _found(self) -> Message | None:
         first = self._record.get("first")
         not_before = datetime.fromisoformat(first) if first else self.origin.not_before
-        return self.hook.follow(search(self.key, sender=self._sender, not_before=not_before))
+        steps = search(self.key, sender=self._sender, not_before=not_before, others=self._others)
+        return self.hook.follow(steps)
 
     def _found_after(self, lost: MessaggiSmsError) -> Message:
         try:

@@ -145,6 +145,7 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
         self.validate = validate
         self.idempotency_key = idempotency_key
         self.messaggisms_conn_id = messaggisms_conn_id
+        self._last_once: Once | None = None
 
     def execute(self, context: Context) -> str:
         """Check everything, wait until ``send_at`` if there is one, send; return the message's id."""
@@ -208,7 +209,10 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
             key = checked_key("idempotency_key", self.idempotency_key)
         else:
             key = key_for(Origin.of(context), numbers)
-        return Once(hook, context, key=key, sender=check_sender(self.sender or hook.settings.sender))
+        if as_flag("test", self.test):
+            key = f"test of {key}"
+        self._last_once = Once(hook, context, key=key, sender=check_sender(self.sender or hook.settings.sender))
+        return self._last_once
 
     def _read_listed(self, hook: MessaggiSmsHook) -> Recipients:
         recipients = read_recipients(
@@ -225,8 +229,11 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
         self, hook: MessaggiSmsHook, once: Once, addressees: Sequence[Addressee], options: dict[str, Any]
     ) -> Message:
         """Send with one POST, unless an earlier try has sent."""
-        if (message := once.settle()) is not None:
+        message = once.settle()
+        if message is not None and not message.transaction:
             return self._adopted(message, once)
+        if message is not None:  # to several, by an earlier try
+            once.discard(message)
         return once.send(lambda: hook.send_message(recipients=addressees, **options))
 
     def _options(self, hook: MessaggiSmsHook, once: Once) -> dict[str, Any]:
@@ -251,24 +258,25 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
         body = personal_value(self.body)
         return str(body) if isinstance(body, int | float) else body  # another task may give a number
 
-    def _fitted(self, options: dict[str, Any], tally: Tally, once: Once) -> dict[str, Any]:
+    def _fitted(self, options: dict[str, Any], tally: Tally, once: Once) -> tuple[dict[str, Any], int | None]:
         """
         Make the text fit, and say what sending it will take.
 
+        :returns: The options with that text, and the parts that it takes for all, if that is known.
         :raises ConfigurationError: It takes more parts than ``max_parts``, and ``on_too_long`` is ``fail``.
         """
         try:
             body, cost = tally.settle(self.max_parts, self.on_too_long)
         except ConfigurationError:
             if once.is_sent():  # a shorter one, by an earlier try
-                return options
+                return options, None
             raise
         if body != options["body"]:
             self.log.warning(
                 "The text takes more than max_parts=%s; it was cut, as on_too_long='fit' says", self.max_parts
             )
         self.log.info("To send: %s", cost.described(once.hook.settings.price_per_part_eur))
-        return {**options, "body": body}
+        return {**options, "body": body}, cost.parts
 
     def _day(self, settings: Settings, once: Once) -> str | None:
         try:
@@ -297,7 +305,7 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
             message.id,
             once.key,
         )
-        once.remember(message.id)
+        once.remember(message)
         return message
 
     def _account(self, context: Context, message: Message, **left_out: int) -> None:

@@ -31,8 +31,9 @@ from airflow_provider_messaggisms.exceptions import (
 )
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.recipients import Addressee, OnInvalid
+from airflow_provider_messaggisms.gateway.text import placeholders
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.sending.once import UNKNOWN, Once
+from airflow_provider_messaggisms.sending.once import UNKNOWN, Once, delete_open
 
 log = logging.getLogger(__name__)
 
@@ -46,17 +47,19 @@ class Guards(msgspec.Struct, frozen=True):
 
     :param on_invalid: ``fail``: no number may be invalid in the gateway's eyes.
     :param max_price_eur: What the whole message may cost, by the price that the gateway quotes; ``None`` for no limit.
+    :param parts: SMS parts of the whole message, for texts differ in length; ``None`` where nobody has counted them.
     """
 
     on_invalid: OnInvalid = "fail"
     max_price_eur: float | None = None
+    parts: int | None = None
 
     def check(self, message: Message, added: int, total: int) -> None:
         """
         Compare the gateway's account of the message so far with what it should be.
 
         :param added: How many recipients it should have by now.
-        :param total: How many it will have in the end; the price is projected to them.
+        :param total: How many it will have in the end; the price is projected to all their parts.
         """
         valid, invalid = message.recipients.valid.count, message.recipients.invalid.total
         if invalid and self.on_invalid != "drop":
@@ -74,11 +77,18 @@ class Guards(msgspec.Struct, frozen=True):
         if message.price is None:
             raise ProtocolError(f"message {message.id}: the gateway quotes no price, so max_price_eur cannot be kept")
         expected = message.price + message.price / valid * (total - added)
+        if self.parts and message.statistics.sms_total:
+            counted = self.parts * valid / added  # what is invalid is not paid for
+            expected = max(message.price, message.price / message.statistics.sms_total * counted)
         if expected > self.max_price_eur:
             raise ConfigurationError(
                 f"max_price_eur: the gateway quotes {message.price:.2f} EUR for {valid} recipients, so "
                 f"{expected:.2f} EUR for all {total}; the limit is {self.max_price_eur:.2f}. Nothing was sent"
             )
+
+    def is_too_dear(self, message: Message) -> bool:
+        """Tell whether a message that is closed has become dearer than was foreseen."""
+        return self.max_price_eur is not None and (message.price or 0) > self.max_price_eur + 0.000_001
 
 
 class Transaction:
@@ -118,6 +128,10 @@ class Transaction:
         message = self.once.settle()
         if message is not None and not message.transaction:
             return self._complete(message), True
+        if message is not None and message.body and _names(message.body) != _names(options["body"]):
+            # Its text is fixed, and the fields of those who are missing would not fill it in.
+            self.once.discard(message)
+            message = None
         there: Set[str] = frozenset()
         if message is not None:
             self.open_id = message.id
@@ -132,7 +146,7 @@ class Transaction:
             self.open_id = message.id
             self._added = len(first)
             self._check(message)
-        self.once.remember(message.id)
+        self.once.remember(message)
         closed = None
         for chunk, is_last in chunks:
             closed = self._add(message.id, chunk, close=is_last)
@@ -141,22 +155,24 @@ class Transaction:
         if closed is None:
             closed = self._add(message.id, (), close=True)
         self.open_id = None
+        self.once.remember(closed)
+        if (count := _count(closed)) > self.total:
+            raise DeliveryError(
+                f"message {closed.id} is closed with {count} recipients where there should be {self.total}: the "
+                "gateway handled a call late, and somebody may get it twice"
+            )
+        if self.guards.is_too_dear(closed):
+            log.warning("Message %s costs %s EUR, more than max_price_eur allows", closed.id, closed.price)
         return self._complete(closed), False
 
     def delete(self, hook: MessaggiSmsHook) -> None:
         """Delete the open transaction, best effort: nothing of it goes out. A closed one is out of reach."""
         message_id, self.open_id = self.open_id, None
-        if message_id is None:
-            return
-        try:
-            hook.delete_message(message_id)
-            log.warning("Deleted the open transaction %s; nothing was sent", message_id)
-        except Exception as error:  # noqa: BLE001 (called where another error, or a signal, is being handled)
-            why = str(error) if isinstance(error, MessaggiSmsError) else type(error).__name__
-            log.warning("Could not delete the open transaction %s: %s", message_id, why)
+        if message_id is not None:
+            delete_open(hook, message_id)
 
     def _already_there(self, message: Message) -> Set[str]:
-        there = {one.number for one in self.hook.get_deliveries(message.id) if one.number}
+        there = self.hook.get_numbers(message.id)
         self._added = _count(message)
         listed = message.recipients.invalid.list
         return there | {one for one in listed if isinstance(one, str)} if isinstance(listed, list) else there
@@ -245,6 +261,10 @@ class Transaction:
                 "The others get nothing; send to them with another idempotency_key"
             )
         return message
+
+
+def _names(text: str) -> Set[str]:
+    return frozenset(placeholders(text))
 
 
 def _count(message: Message) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,7 @@ from airflow_provider_messaggisms.exceptions import (
     InvalidRequestError,
     MessageLockedError,
     MessageNotFoundError,
+    NotSentError,
     OutcomeUnknownError,
 )
 from airflow_provider_messaggisms.gateway.models import Message
@@ -28,6 +30,7 @@ from airflow_provider_messaggisms.operators import (
 )
 from tests.airflow.conftest import Run
 from tests.airflow.sending.many import people
+from tests.airflow.sending.tries import FAULTS, Tries
 
 ROME = ZoneInfo("Europe/Rome")
 TODAY = datetime.now(ROME).date()
@@ -121,13 +124,46 @@ def test_a_lost_answer_and_a_404_after_it_are_a_success(
     assert asked(messaggisms_gateway, "DELETE") == [None, 404]
 
 
+@pytest.mark.parametrize("with_task_state", [True, False], ids=["task state", "no task state"])
 def test_a_404_in_a_later_try_is_a_success(
-    scheduled: str, context: dict[str, Any], messaggisms_gateway: Gateway, said: Callable[[], str]
+    with_task_state: bool,
+    scheduled: str,
+    context: dict[str, Any],
+    messaggisms_gateway: Gateway,
+    said: Callable[[], str],
 ) -> None:
+    if not with_task_state:
+        del context["task_state_store"]
     cancel(context, scheduled)
     context["ti"].try_number = 2
     assert cancel(context, scheduled) == scheduled
     assert f"Message {scheduled} is gone already" in said()
+
+
+def test_a_404_is_no_success_if_no_try_can_have_cancelled(
+    context: dict[str, Any], messaggisms_gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(MessageNotFoundError):
+        cancel(context, UNKNOWN_ID)
+    nowhere = '{"conn_type": "messaggisms", "host": "http://127.0.0.1:9", "password": "token"}'
+    with monkeypatch.context() as away:
+        away.setenv("AIRFLOW_CONN_MESSAGGISMS_DEFAULT", nowhere)
+        with pytest.raises(NotSentError):
+            cancel(context, UNKNOWN_ID)
+    context["ti"].try_number = 2
+    with pytest.raises(MessageNotFoundError):
+        cancel(context, UNKNOWN_ID)
+
+
+def test_a_404_in_the_try_after_an_unknown_outcome_is_a_success(
+    scheduled: str, context: dict[str, Any], messaggisms_gateway: Gateway
+) -> None:
+    messaggisms_gateway.fail_next("drop_after", method="DELETE")
+    messaggisms_gateway.fail_next("drop_before", method="DELETE", times=2)
+    with pytest.raises(OutcomeUnknownError):
+        cancel(context, scheduled)
+    context["ti"].try_number = 2
+    assert cancel(context, scheduled) == scheduled
 
 
 @pytest.mark.parametrize("fault", ["drop_before", "status_before"])
@@ -290,3 +326,36 @@ def test_a_message_is_sent_moved_and_cancelled_by_the_tasks_of_a_dag(
     }
     messaggisms_gateway.advance(9 * DAY_SECONDS)
     assert len(messaggisms_gateway.inbox()) == 1
+
+
+# --- under every failure ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("with_task_state", [True, False], ids=["task state", "no task state"])
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("times", [1, 3], ids=["once", "the whole try"])
+def test_whatever_fails_a_message_ends_cancelled(
+    times: int, fault: str, with_task_state: bool, scheduled: str, messaggisms_gateway: Gateway, tmp_path: Path
+) -> None:
+    messaggisms_gateway.fail_next(**FAULTS[fault], method="DELETE", times=times)
+    tries = Tries(lambda: MessaggiSmsCancelOperator(task_id="task", message_id=scheduled), tmp_path, with_task_state)
+    assert tries.until_the_end().kind == "green", tries.outcomes
+    messaggisms_gateway.advance(4 * DAY_SECONDS)
+    assert messaggisms_gateway.inbox() == []
+
+
+@pytest.mark.parametrize("with_task_state", [True, False], ids=["task state", "no task state"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_whatever_fails_a_message_ends_on_the_new_day_and_goes_out_once(
+    fault: str, with_task_state: bool, scheduled: str, messaggisms_gateway: Gateway, tmp_path: Path
+) -> None:
+    messaggisms_gateway.fail_next(**FAULTS[fault], method="PUT")
+    tries = Tries(
+        lambda: MessaggiSmsRescheduleOperator(task_id="task", message_id=scheduled, timestamp_send=day(4)),
+        tmp_path,
+        with_task_state,
+    )
+    assert tries.until_the_end().kind == "green", tries.outcomes
+    assert day_of(scheduled) == day(4)
+    messaggisms_gateway.advance(6 * DAY_SECONDS)
+    assert Counter(sms.number.replace("-", "") for sms in messaggisms_gateway.inbox()) == Counter(people(2))

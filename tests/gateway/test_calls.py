@@ -30,6 +30,8 @@ def sent(call: Call[Any]) -> Any:
     return json.loads(call.request.body)
 
 
+OTHER = "+39-3482223334"
+
 # --- what goes out ----------------------------------------------------------------------------------------------------
 
 ALL: dict[str, Callable[[], Call[Any]]] = {
@@ -39,7 +41,7 @@ ALL: dict[str, Callable[[], Call[Any]]] = {
     "update": lambda: calls.update_message(ID, recipients=[LEA]),
     "delete": lambda: calls.delete_message(ID),
     "recipients": lambda: calls.get_recipients(ID),
-    "deliveries": lambda: calls.get_deliveries(ID),
+    "numbers": lambda: calls.get_numbers(ID),
     "recipient": lambda: calls.get_recipient(ID, NUMBER),
 }
 
@@ -53,7 +55,7 @@ ALL: dict[str, Callable[[], Call[Any]]] = {
         ("update", "PUT", f"/messages/{ID}", "/messages/{id}", False),
         ("delete", "DELETE", f"/messages/{ID}", "/messages/{id}", True),
         ("recipients", "GET", f"/messages/{ID}/recipients/", "/messages/{id}/recipients/", True),
-        ("deliveries", "GET", f"/messages/{ID}/recipients/", "/messages/{id}/recipients/", True),
+        ("numbers", "GET", f"/messages/{ID}/recipients/", "/messages/{id}/recipients/", True),
         (
             "recipient",
             "GET",
@@ -239,7 +241,7 @@ WITH_AN_ID: list[Callable[[Any], Call[Any]]] = [
     calls.update_message,
     calls.delete_message,
     calls.get_recipients,
-    calls.get_deliveries,
+    calls.get_numbers,
     lambda given_id: calls.get_recipient(given_id, NUMBER),
 ]
 
@@ -346,19 +348,30 @@ def test_a_delete_has_worked_only_if_the_gateway_says_so(body: bytes) -> None:
         calls.delete_message(ID).parse(response(body))
 
 
-@pytest.mark.parametrize("name", ["recipients", "deliveries"])
-def test_recipients_are_read_whole_or_as_far_as_the_verdict_needs(name: str) -> None:
-    found = ALL[name]().parse(success([RECIPIENT, RECIPIENT | {"number": "+39-3482223334", "report": []}], credit=1.5))
-    assert [one.number for one in found] == [NUMBER, "+39-3482223334"]
+def test_recipients_are_read_whole() -> None:
+    found = calls.get_recipients(ID).parse(
+        success([RECIPIENT, RECIPIENT | {"number": OTHER, "report": []}], credit=1.5)
+    )
+    assert [one.number for one in found] == [NUMBER, OTHER]
+    assert found[0].report
+    assert found[0].report.status
     assert found[0].report.status.name == "DELIVERED_TO_HANDSET"
     assert not found[1].report
-    assert hasattr(found[0], "body") == (name == "recipients")
 
 
-@pytest.mark.parametrize("name", ["recipients", "deliveries"])
-def test_no_recipients_are_an_empty_list_and_a_lone_one_is_a_list_of_one(name: str) -> None:
-    assert ALL[name]().parse(success([])) == ALL[name]().parse(success(None)) == []
-    assert [one.number for one in ALL[name]().parse(success(RECIPIENT))] == [NUMBER]
+def test_of_recipients_only_the_numbers_may_be_read() -> None:
+    nameless = {name: value for name, value in RECIPIENT.items() if name != "number"}
+    found = calls.get_numbers(ID).parse(success([RECIPIENT, RECIPIENT | {"number": OTHER}, RECIPIENT, nameless]))
+    assert found == {NUMBER, OTHER}
+
+
+def test_no_recipients_are_nobody_and_a_lone_one_is_one() -> None:
+    nobody: Any
+    for nobody in ([], None):
+        assert calls.get_recipients(ID).parse(success(nobody)) == []
+        assert calls.get_numbers(ID).parse(success(nobody)) == set()
+    assert [one.number for one in calls.get_recipients(ID).parse(success(RECIPIENT))] == [NUMBER]
+    assert calls.get_numbers(ID).parse(success(RECIPIENT)) == {NUMBER}
 
 
 def test_one_recipient_is_read() -> None:
@@ -384,7 +397,7 @@ def test_one_recipient_is_read() -> None:
         ("delete", 422, 221, errors.MessageLockedError),
         ("recipients", 404, 203, errors.MessageNotFoundError),
         ("recipients", 406, 202, errors.MessageNotFoundError),
-        ("deliveries", 404, 203, errors.MessageNotFoundError),
+        ("numbers", 404, 203, errors.MessageNotFoundError),
         ("recipient", 404, 203, errors.MessageNotFoundError),
         ("recipient", 406, 202, errors.MessageNotFoundError),
     ],

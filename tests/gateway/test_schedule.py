@@ -149,3 +149,9 @@ def test_an_instant_is_read_with_its_offset(value: Any) -> None:
 def test_what_is_no_instant_is_refused_by_the_name_of_its_parameter(value: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"^send_at: .* is no instant"):
         instant_of("send_at", value)
+
+
+@pytest.mark.parametrize("value", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00"])
+def test_the_end_of_time_is_no_instant(value: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^send_at: .* beyond the end of time"):
+        instant_of("send_at", value)

@@ -17,7 +17,7 @@ import pytest
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator, MessaggiSmsSendTransactionOperator
-from tests.airflow.sending.tries import Outcome, Tries
+from tests.airflow.sending.tries import FAULTS, Outcome, Tries
 
 PEOPLE = [f"+39349123{1000 + i}" for i in range(5)]
 """Five recipients: with chunks of two, a transaction takes three calls: open, add, close."""
@@ -36,17 +36,6 @@ def send_many() -> Any:
 
 
 OPERATORS = {"send": (send_one, 1, 1), "transaction": (send_many, 5, 3)}
-
-FAULTS: dict[str, dict[str, Any]] = {
-    "lost on the way there": {"kind": "drop_before"},
-    "lost on the way back": {"kind": "drop_after"},
-    "503 before it was handled": {"kind": "status_before", "status": 503},
-    "502 after it was accepted": {"kind": "status_after", "status": 502},
-    "an answer beyond the time-out": {"kind": "slow_after", "seconds": 1.3},
-    "an answer that is broken": {"kind": "malformed"},
-    "an answer that is cut": {"kind": "truncated"},
-    "too many requests": {"kind": "rate_limit", "retry_after": 0},
-}
 
 
 @pytest.fixture(autouse=True)
@@ -176,6 +165,94 @@ def test_a_write_is_not_repeated_when_airflow_may_have_begun_the_next_try(
     assert [exchange.status for exchange in messaggisms_gateway.requests()] == [429]
 
 
+@pytest.mark.parametrize("with_task_state", [True, False], ids=["task state", "no task state"])
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_a_refused_connection_ends_in_each_sms_once(
+    operator: str,
+    with_task_state: bool,
+    messaggisms_gateway: Gateway,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make, people, _ = OPERATORS[operator]
+    tries = Tries(make, tmp_path, with_task_state)
+    with monkeypatch.context() as away:
+        away.setenv(
+            "AIRFLOW_CONN_MESSAGGISMS_DEFAULT",
+            '{"conn_type": "messaggisms", "host": "http://127.0.0.1:9", "password": "token"}',
+        )
+        first = tries.attempt()
+    assert first.error.startswith("NotSentError")
+    assert not first.permanent
+    assert tries.until_the_end().kind == "green", tries.outcomes
+    assert phones(messaggisms_gateway) == each_once(people)
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_what_was_accepted_and_is_gone_is_not_sent_again(
+    operator: str, messaggisms_gateway: Gateway, tmp_path: Path
+) -> None:
+    tries = Tries(OPERATORS[operator][0], tmp_path)
+    assert tries.attempt().kind == "green"
+    messaggisms_gateway.reset()  # as a gateway that forgets
+    second = tries.attempt()
+    assert second.permanent
+    assert "is not there any more: it was cancelled, or forgotten" in second.error
+    assert phones(messaggisms_gateway) == Counter()
+
+
+def test_the_id_that_airflow_keeps_needs_no_search(messaggisms_gateway: Gateway, tmp_path: Path) -> None:
+    tries = Tries(send_one, tmp_path)
+    tries.attempt()
+    tries.attempt()
+    assert [exchange.method for exchange in messaggisms_gateway.requests()] == ["POST", "GET"]
+
+
+def test_a_simulated_send_keeps_no_real_one_back(messaggisms_gateway: Gateway, tmp_path: Path) -> None:
+    def simulated() -> Any:
+        operator = send_one()
+        operator.test = True
+        return operator
+
+    tries = Tries(simulated, tmp_path)
+    first = tries.attempt()
+    tries.make = send_one
+    second = tries.attempt()
+    assert (first.kind, second.kind) == ("green", "green")
+    assert first.result != second.result
+    assert phones(messaggisms_gateway) == each_once(1)
+
+
+@pytest.mark.parametrize("with_task_state", [True, False], ids=["task state", "no task state"])
+def test_an_open_message_to_several_is_not_taken_for_a_plain_send(
+    with_task_state: bool, messaggisms_gateway: Gateway, tmp_path: Path
+) -> None:
+    def make(recipients: list[str]) -> Any:
+        operator = send_many()
+        operator.recipients, operator.idempotency_key = recipients, "order 7"
+        return operator
+
+    messaggisms_gateway.fail_next("drop_before", method="PUT")
+    tries = Tries(lambda: make(PEOPLE), tmp_path, with_task_state)
+    assert tries.attempt().kind == "red"
+    tries.make = lambda: make(PEOPLE[:1])
+    assert tries.attempt().kind == "green"
+    assert phones(messaggisms_gateway) == each_once(1)
+    assert [exchange.method for exchange in messaggisms_gateway.requests()].count("DELETE") == 1
+
+
+def test_a_search_does_not_read_the_same_messages_again(messaggisms_gateway: Gateway, tmp_path: Path) -> None:
+    for number in range(5):
+        Tries(lambda: send_one(), tmp_path / str(number), with_task_state=False).attempt()
+    before = len(messaggisms_gateway.requests())
+    messaggisms_gateway.fail_next("drop_before", method="POST")
+    other = send_one()
+    other.idempotency_key = "another"
+    assert Tries(lambda: other, tmp_path, with_task_state=False).attempt().kind == "red"
+    asked = [exchange.path for exchange in messaggisms_gateway.requests()[before:] if exchange.method == "GET"]
+    assert Counter(asked) == {"/messages/": 2, "/messages/{id}": 5}
+
+
 # --- kills ------------------------------------------------------------------------------------------------------------
 
 
@@ -199,8 +276,8 @@ def kill_everywhere(
 
 @pytest.mark.parametrize(
     ("operator", "with_task_state", "crossings"),
-    # before and after: each announced call; the id (with task state); the XComs "message" and "page"
-    [("send", True, 8), ("send", False, 6), ("transaction", True, 12), ("transaction", False, 10)],
+    # before and after: each announced call; the id and the close (with task state); the XComs "message" and "page"
+    [("send", True, 8), ("send", False, 6), ("transaction", True, 14), ("transaction", False, 10)],
 )
 def test_killed_at_any_border_to_airflow_each_sms_is_sent_once(
     operator: str, with_task_state: bool, crossings: int, messaggisms_gateway: Gateway, tmp_path: Path

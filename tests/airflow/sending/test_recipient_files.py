@@ -191,6 +191,18 @@ def test_another_kind_of_file_is_refused(name: str) -> None:
         people(name)
 
 
+@pytest.mark.parametrize("path", ["nosuch://people.csv", "https://[bad/people.csv"])
+def test_an_address_that_nobody_can_open_is_an_error_that_names_it(path: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^recipients_path: .*people.csv cannot be opened"):
+        people(path)
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").mkdir()
+    with pytest.raises(ConfigurationError, match=r"^recipients_path: .*people.csv cannot be read"):
+        people(f"file://{tmp_path}/people.csv")
+
+
 def test_a_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"^recipients_path: there is no file .*/nowhere.csv"):
         people(tmp_path / "nowhere.csv")

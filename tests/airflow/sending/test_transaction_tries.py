@@ -156,6 +156,49 @@ def test_a_message_that_somebody_else_closed_early_is_red_and_stays_closed(
     assert phones(messaggisms_gateway) == Counter(people(2))
 
 
+@pytest.mark.personality(repeats="twice")
+def test_a_recipient_who_came_in_twice_with_the_close_is_told_of(
+    context: dict[str, Any], messaggisms_gateway: Gateway
+) -> None:
+    class Late(dict[str, Any]):
+        """A task state during whose last writing a call is handled that was given up long ago."""
+
+        writes = 0
+
+        def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+            self[key] = value
+            self.writes += 1
+            if self.writes == 4:  # before the close
+                with MessaggiSmsHook() as hook:
+                    hook.update_message(value["message_id"], recipients=people(1), transaction=True)
+
+    context["task_state_store"] = Late()
+    with pytest.raises(DeliveryError, match=r"is closed with 6 recipients where there should be 5"):
+        execute(context)
+
+
+def test_a_text_with_other_placeholders_is_not_filled_with_the_fields_of_the_one_before(
+    context: dict[str, Any], messaggisms_gateway: Gateway
+) -> None:
+    def named(field: str) -> dict[str, Any]:
+        everybody = [{"number": number, "fields": {field: f"P{i}"}} for i, number in enumerate(people(5))]
+        return {"recipients": everybody, "body": "{% raw %}Hello {{" + field + "}}{% endraw %}"}
+
+    def run(field: str) -> None:
+        operator = transaction(**named(field))
+        operator.render_template_fields(dict(context))  # type: ignore[arg-type]
+        operator.execute(context)  # type: ignore[arg-type]
+
+    context["ti"].max_tries = 8
+    messaggisms_gateway.fail_next("drop_before", method="PUT", after=1)
+    with pytest.raises(OutcomeUnknownError):
+        run("name")
+    context["ti"].try_number += 1
+    run("nome")
+    assert sorted(sms.text for sms in messaggisms_gateway.inbox()) == [f"Hello P{i}" for i in range(5)]
+    assert "DELETE" in writes(messaggisms_gateway)
+
+
 # --- the end of all tries ---------------------------------------------------------------------------------------------
 
 
@@ -171,6 +214,53 @@ def test_what_the_last_try_leaves_open_is_deleted(
     assert ("DELETE" in writes(messaggisms_gateway)) != is_left_open
 
 
+@pytest.mark.parametrize("with_task_state", [True, False], ids=["task state", "no task state"])
+@pytest.mark.parametrize(
+    "argument",
+    [{"max_parts": 1, "body": "x" * 200}, {"sender": "much too long a sender"}, {"body": ""}, {"recipients": []}],
+    ids=["max_parts", "sender", "body", "recipients"],
+)
+def test_what_an_earlier_try_left_open_is_deleted_when_a_later_one_cannot_even_begin(
+    argument: dict[str, Any], with_task_state: bool, context: dict[str, Any], messaggisms_gateway: Gateway
+) -> None:
+    if not with_task_state:
+        del context["task_state_store"]
+    context["ti"].max_tries = 8
+    messaggisms_gateway.fail_next("drop_before", method="PUT")
+    with pytest.raises(OutcomeUnknownError):
+        execute(context)
+    with pytest.raises(ConfigurationError):
+        again(context, **argument)
+    # Without task state nobody knows what to search for before recipients and sender are read.
+    unknown = not with_task_state and not argument.keys().isdisjoint(("recipients", "sender"))
+    assert len(left_open(messaggisms_gateway)) == unknown
+
+
+def test_a_last_try_whose_search_fails_deletes_what_is_open(
+    context: dict[str, Any], messaggisms_gateway: Gateway
+) -> None:
+    context["ti"].max_tries = 1
+    messaggisms_gateway.fail_next("drop_before", method="PUT")
+    with pytest.raises(OutcomeUnknownError):
+        execute(context)
+    messaggisms_gateway.fail_next("status_before", method="GET", times=3)
+    with pytest.raises(GatewayError):
+        again(context)
+    assert left_open(messaggisms_gateway) == []
+
+
+def test_a_try_to_other_people_deletes_what_was_open_for_the_ones_before(
+    context: dict[str, Any], messaggisms_gateway: Gateway
+) -> None:
+    context["ti"].max_tries = 8
+    messaggisms_gateway.fail_next("drop_before", method="PUT")
+    with pytest.raises(OutcomeUnknownError):
+        execute(context)
+    again(context, recipients=people(4))
+    assert left_open(messaggisms_gateway) == []
+    assert phones(messaggisms_gateway) == Counter(people(4))
+
+
 def test_a_delete_that_fails_hides_nothing(
     context: dict[str, Any], messaggisms_gateway: Gateway, said: Callable[[], str]
 ) -> None:
@@ -183,15 +273,30 @@ def test_a_delete_that_fails_hides_nothing(
     assert len(left_open(messaggisms_gateway)) == 1
 
 
-def test_a_connection_that_is_gone_when_the_task_is_told_to_stop_does_no_harm(
-    context: dict[str, Any], messaggisms_gateway: Gateway, monkeypatch: pytest.MonkeyPatch, said: Callable[[], str]
+def test_a_task_that_is_told_to_stop_asks_airflow_for_nothing(
+    context: dict[str, Any], messaggisms_gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context["ti"].max_tries = 8
     messaggisms_gateway.fail_next("drop_before", method="PUT")
     operator = transaction()
     with pytest.raises(OutcomeUnknownError):
         operator.execute(context)  # type: ignore[arg-type]
-    monkeypatch.delenv("AIRFLOW_CONN_MESSAGGISMS_DEFAULT")
+    # In a signal handler that could wait for a lock which the task itself holds.
+    with monkeypatch.context() as without:
+        without.delenv("AIRFLOW_CONN_MESSAGGISMS_DEFAULT")
+        operator.on_kill()
+    assert left_open(messaggisms_gateway) == []
+
+
+def test_a_gateway_that_refuses_when_the_task_is_told_to_stop_does_no_harm(
+    context: dict[str, Any], messaggisms_gateway: Gateway, said: Callable[[], str]
+) -> None:
+    context["ti"].max_tries = 8
+    messaggisms_gateway.fail_next("drop_before", method="PUT")
+    operator = transaction()
+    with pytest.raises(OutcomeUnknownError):
+        operator.execute(context)  # type: ignore[arg-type]
+    messaggisms_gateway.fail_next("expired_token", times=0)
     operator.on_kill()
     assert "Could not delete the open transaction" in said()
 

@@ -234,6 +234,28 @@ def test_the_price_is_projected_from_those_who_pay_for_it() -> None:
         guards.check(quoted(0.05, valid=1, invalid=3), added=4, total=12)
 
 
+def test_the_price_of_texts_of_many_lengths_is_projected_from_their_parts(
+    context: dict[str, Any], messaggisms_gateway: Gateway, said: Callable[[], str]
+) -> None:
+    everybody = [
+        {"number": number, "fields": {"name": "N" * (1 if i < 2 else 400)}} for i, number in enumerate(people(4))
+    ]
+    arguments: dict[str, Any] = {"recipients": everybody, "body": "{{name}}"}
+    with pytest.raises(ConfigurationError, match=r"quotes 0.10 EUR for 2 recipients, so 0.40 EUR for all 4"):
+        execute(context, **arguments, max_price_eur=0.39)
+    assert phones(messaggisms_gateway) == Counter()
+    execute(context, **arguments, max_price_eur=0.40)
+    assert phones(messaggisms_gateway) == Counter(people(4))
+
+
+def test_a_price_that_rose_with_the_close_is_told_of(
+    context: dict[str, Any], messaggisms_gateway: Gateway, said: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Guards, "check", lambda *_: None)
+    execute(context, max_price_eur=0.2)
+    assert "costs 0.25 EUR, more than max_price_eur allows" in said()
+
+
 def test_without_a_quoted_price_no_limit_can_be_kept() -> None:
     with pytest.raises(ProtocolError, match="quotes no price, so max_price_eur cannot be kept"):
         Guards(max_price_eur=1.0).check(quoted(None, valid=2), added=2, total=4)

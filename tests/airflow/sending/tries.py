@@ -25,6 +25,18 @@ from airflow_provider_messaggisms.sending.once import Once
 
 MAX_TRIES = 8
 
+FAULTS: dict[str, dict[str, Any]] = {
+    "lost on the way there": {"kind": "drop_before"},
+    "lost on the way back": {"kind": "drop_after"},
+    "503 before it was handled": {"kind": "status_before", "status": 503},
+    "502 after it was accepted": {"kind": "status_after", "status": 502},
+    "an answer beyond the time-out": {"kind": "slow_after", "seconds": 1.3},
+    "an answer that is broken": {"kind": "malformed"},
+    "an answer that is cut": {"kind": "truncated"},
+    "too many requests": {"kind": "rate_limit", "retry_after": 0},
+}
+"""What can become of a call, as the emulator takes it."""
+
 _PACKAGE = str(Path(airflow_provider_messaggisms.__file__).parent)
 
 

@@ -1,0 +1,127 @@
+"""Which send is which, what a later try asks before it sends, and who may not send any more."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
+from airflow_provider_messaggisms.exceptions import MessaggiSmsError
+from airflow_provider_messaggisms.gateway.models import Message
+from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator
+from airflow_provider_messaggisms.sending.once import RECORD, Once, Origin, key_for
+from tests.airflow.sending.tries import Tries
+
+ORIGIN: dict[str, Any] = {
+    "dag_id": "dag",
+    "run_id": "run",
+    "task_id": "task",
+    "map_index": 1,
+    "try_number": 1,
+    "not_before": None,
+}
+NUMBERS = ["+39-3491231000", "+39-3491231001"]
+
+
+def key(numbers: list[str] = NUMBERS, **different: Any) -> str:
+    return key_for(Origin(**ORIGIN | different), numbers)
+
+
+@pytest.mark.parametrize(
+    "different",
+    [{"dag_id": "other"}, {"run_id": "other"}, {"task_id": "other"}, {"map_index": 2}, {"numbers": NUMBERS[:1]}],
+    ids=lambda different: next(iter(different)),
+)
+def test_another_task_instance_or_other_people_have_another_key(different: dict[str, Any]) -> None:
+    assert key(**different) != key()
+
+
+def test_all_tries_have_the_same_key_whatever_the_order_of_the_people() -> None:
+    assert key(try_number=2, not_before=datetime.now(UTC)) == key()
+    assert key([*reversed(NUMBERS), NUMBERS[0]]) == key()
+
+
+class Hook:
+    """A gateway whose searches find what they are told to, one after the other."""
+
+    def __init__(self, *found: Message | None) -> None:
+        self.found = list(found)
+
+    def follow(self, steps: Any) -> Message | None:
+        steps.close()
+        return self.found.pop(0)
+
+
+def later_try(hook: Hook, *, seconds_ago: float | None) -> Once:
+    last = datetime.now(UTC) - timedelta(seconds=seconds_ago or 0)
+    record = {"key": "mine", "sender": "Airflow", "first": last.isoformat(), "last": last.isoformat()}
+    ti = SimpleNamespace(dag_id="dag", run_id="run", task_id="task", try_number=2)
+    context: dict[str, Any] = {"ti": ti, "dag_run": None}
+    if seconds_ago is not None:
+        context["task_state_store"] = {RECORD: record}
+    return Once(hook, context, key="mine", sender="Airflow")  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_messaggisms.sending.once.time.sleep", lambda _: None)
+
+
+@pytest.mark.usefixtures("_quick")
+def test_what_may_still_be_on_its_way_is_waited_for() -> None:
+    message = Message(id="1")
+    hook = Hook(None, None, message)
+    assert later_try(hook, seconds_ago=1).settle() is message
+    assert hook.found == []
+
+
+@pytest.mark.usefixtures("_quick")
+@pytest.mark.parametrize("seconds_ago", [60, None], ids=["long ago", "nobody knows when"])
+def test_what_is_not_there_after_a_while_is_not_waited_for(seconds_ago: float | None) -> None:
+    hook = Hook(None, Message(id="1"))
+    assert later_try(hook, seconds_ago=seconds_ago).settle() is None
+    assert len(hook.found) == 1
+
+
+def test_a_lost_answer_is_looked_for_some_ten_seconds() -> None:
+    assert 8 <= sum(Once.pauses_seconds) <= 12
+
+
+def test_a_sender_that_changes_between_two_tries_hides_nothing(messaggisms_gateway: Gateway, tmp_path: Path) -> None:
+    def make(sender: str) -> Callable[[], Any]:
+        return lambda: MessaggiSmsSendOperator(task_id="task", sender=sender, body="Hello", recipients=NUMBERS[0])
+
+    messaggisms_gateway.fail_next("drop_after", method="POST")
+    messaggisms_gateway.fail_next("status_before", method="GET", times=9)
+    tries = Tries(make("Airflow"), tmp_path)
+    assert tries.attempt().kind == "red"
+    messaggisms_gateway.heal()
+    tries.make = make("Clinic")
+    assert tries.attempt().kind == "green"
+    assert Counter(sms.number for sms in messaggisms_gateway.inbox()) == {NUMBERS[0]: 1}
+
+
+@pytest.mark.parametrize(
+    ("try_number", "state", "may_send"),
+    [(1, "running", True), (1, None, True), (2, "running", False), (1, "up_for_retry", False), (1, "failed", False)],
+)
+def test_on_airflow_2_an_orphan_finds_out_that_it_is_one(try_number: int, state: str | None, may_send: bool) -> None:
+    class InDatabase(SimpleNamespace):
+        """A task instance as Airflow 2 has it, whose row somebody else has changed since."""
+
+        def refresh_from_db(self) -> None:
+            self.try_number, self.state = try_number, state
+
+    ti = InDatabase(dag_id="dag", run_id="run", task_id="task", try_number=1, state="running")
+    once = Once(Hook(), {"ti": ti}, key="mine", sender="Airflow")  # type: ignore[arg-type]
+    if may_send:
+        assert once.send(lambda: Message(id="1")).id == "1"
+    else:
+        with pytest.raises(MessaggiSmsError, match=r"try 1 of this task has been superseded: try . is \w+; stopping"):
+            once.send(lambda: pytest.fail("it sent"))
