@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -187,7 +187,7 @@ class PersonalTemplates(Templater):
             return self._text(written, context, env)
         if isinstance(written, str) and isinstance(rendered, str) and rendered.lstrip().startswith(("[", "{")):
             return listed(rendered)  # what a Variable or Param with a list becomes in a DAG that renders to texts
-        return rendered
+        return _whole(rendered)
 
     def _text(self, template: str, context: Context, env: Environment) -> str:
         """
@@ -215,6 +215,13 @@ class PersonalTemplates(Templater):
         for name in kept:
             context[name] = placeholder(name)
         return context
+
+
+def _whole(value: Any) -> Any:
+    """Make a list of what gives its parts one by one, as what mapped tasks push does: it is read more than once."""
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping | Addressee):
+        return list(value)
+    return value
 
 
 def check_no_clash(names_of_airflow: Collection[str], fields: Collection[str]) -> None:

@@ -177,6 +177,23 @@ def test_each_mapped_send_is_a_message_of_its_own_with_its_placeholders_and_its_
     ]
 
 
+def test_what_mapped_tasks_push_one_by_one_are_recipients_with_fields(
+    run_dag: Run, messaggisms_gateway: Gateway
+) -> None:
+    with DAG("mapped_upstream", **START) as dag:
+
+        @task
+        def one(n: int) -> dict[str, Any]:
+            return {"number": f"+39 349 123 45{n}", "fields": {"name": f"Anna {n}"}}
+
+        operator(recipients=one.expand(n=[67, 68]), body="Dear {{name}}, hello")
+    assert set(states(run_dag(dag)).values()) == {"success"}
+    assert texts(messaggisms_gateway) == {
+        "+39-3491234567": "Dear Anna 67, hello",
+        "+39-3491234568": "Dear Anna 68, hello",
+    }
+
+
 def test_a_dag_that_renders_native_objects_sends_what_is_written(run_dag: Run, messaggisms_gateway: Gateway) -> None:
     params = {"number": "+393491234567", "people": [ANNA, BEN], "price": "12.50"}
     with DAG("native", params=params, render_template_as_native_obj=True, **START) as dag:

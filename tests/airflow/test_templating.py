@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -201,6 +201,31 @@ def test_rendering_twice_changes_nothing() -> None:
     operator.render_template_fields({"ds": "2026-05-01"})
     assert personal_value(operator.recipients) == [ANNA]
     assert personal_value(operator.body) == "Dear {{name}}"
+
+
+class Lazy(Sequence[Any]):
+    """What Airflow gives of a mapped task: each look asks it, and only while the task runs."""
+
+    over = False
+
+    def resolve(self, context: Any) -> Lazy:
+        return self
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: Any) -> Any:
+        assert not self.over
+        return [ANNA, BEN][index]
+
+
+def test_recipients_that_come_one_by_one_have_fields_too_and_are_kept() -> None:
+    people = Lazy()
+    operators = [rendered("Dear {{name}}", written, NATIVE, people=people) for written in (people, "{{ people }}")]
+    people.over = True
+    for operator in operators:
+        assert personal_value(operator.recipients) == [ANNA, BEN]
+        assert personal_value(operator.body) == "Dear {{name}}"
 
 
 # --- what is shown ----------------------------------------------------------------------------------------------------
