@@ -3,7 +3,8 @@ How our operators' templates are rendered: the gateway's placeholders survive, a
 
 The gateway fills ``{{name}}`` in a text for each recipient; Jinja writes its variables in the same way. While the body
 is rendered, each name that is a field of a recipient therefore stands for its own placeholder; everything else is
-Airflow's. Such a name can only stand alone: what it will become, only the gateway knows.
+Airflow's. Such a name can only stand alone: what it will become, only the gateway knows. A placeholder that Jinja would
+read as something else, such as ``{{1}}`` or ``{{due date}}``, is kept from it altogether.
 
 Airflow shows rendered fields to everybody who may see the task. After rendering, ``recipients`` and ``body`` are
 :class:`Personal` values: what they hold is in ``value``, what Airflow shows is masked. Whatever goes wrong while they
@@ -23,7 +24,7 @@ from jinja2 import TemplateAssertionError, TemplateError, TemplateSyntaxError, n
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.phone import mask, mask_numbers
 from airflow_provider_messaggisms.gateway.recipients import Addressee, field_names, listed
-from airflow_provider_messaggisms.gateway.text import placeholder
+from airflow_provider_messaggisms.gateway.text import fill, placeholder, placeholders
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator as Templater
@@ -34,6 +35,9 @@ else:
 
 #: How many recipients the Rendered Templates view names; the rest is a count.
 _SHOWN_RECIPIENTS = 20
+
+# Identifiers that are no variables in Jinja, whatever their case.
+_NO_VARIABLES = frozenset({"true", "false", "none", "not", "self"})
 
 # Jinja quotes what it found in the place of a sign that it missed: most likely a word of the text.
 _FOUND = r"(?<= got | tag )'[^']*'"
@@ -172,7 +176,19 @@ class PersonalTemplates(Templater):
     def _body(self, written: Any, context: Context, env: Environment, seen: set[int]) -> Any:
         if not isinstance(written, str) or id(written) in seen:  # comes from another task: a value, no template
             return super().render_template(written, context, env, seen)
-        return self._text(written, self._with_placeholders(written, context, env), env)
+        fields = field_names(personal_value(self.recipients))
+        marks = {name: f"\0{name}\0" for name in placeholders(written) if self._is_only_ours(name, fields)}
+        marked = fill(written, marks)
+        text = self._text(marked, self._with_placeholders(marked, fields, context, env), env)
+        for name, mark in marks.items():
+            text = text.replace(mark, placeholder(name))
+        return text
+
+    def _is_only_ours(self, name: str, fields: Collection[str]) -> bool:
+        """Tell whether what stands as ``{{name}}`` is a field but nothing that Jinja takes for a variable's name."""
+        if name.isidentifier() and name.lower() not in _NO_VARIABLES:
+            return False
+        return name in fields or (self.fields_come_later() and re.fullmatch(r"\w+", name) is not None)
 
     def _recipients(self, written: Any, context: Context, env: Environment, seen: set[int]) -> Any:
         """Render recipients. A template may give a list of them; a number stays the text that it is."""
@@ -199,7 +215,7 @@ class PersonalTemplates(Templater):
         text: str = super().render_template("\0" + template, context, env)
         return text[1:]
 
-    def _with_placeholders(self, body: str, context: Any, jinja_env: Environment) -> Any:
+    def _with_placeholders(self, body: str, fields: Collection[str], context: Any, jinja_env: Environment) -> Any:
         from jinja2 import meta
 
         tree = jinja_env.parse(body)
@@ -207,9 +223,8 @@ class PersonalTemplates(Templater):
         known = {name for name in used if name in context}
         known |= {node.name for node in tree.find_all(nodes.Name) if node.name in jinja_env.globals}
         self.names_of_airflow = frozenset(known)
-        fields = field_names(personal_value(self.recipients))
         check_no_clash(known, fields)
-        kept = used - known if self.fields_come_later() else used & fields
+        kept = used - known if self.fields_come_later() else used.intersection(fields)
         _check_stand_alone(tree, kept)
         context = copy.copy(context)
         for name in kept:

@@ -61,6 +61,14 @@ def test_a_field_that_only_some_recipients_have_stays_a_placeholder_too() -> Non
     )
 
 
+@pytest.mark.parametrize("name", ["1", "true", "None", "not", "self", "due date", "first-name", "a.b", "it's"])
+@pytest.mark.parametrize("dag", [{}, {"render_template_as_native_obj": True}], ids=["texts", "native"])
+def test_a_field_that_jinja_takes_for_something_else_stays_a_placeholder_too(name: str, dag: dict[str, Any]) -> None:
+    recipients = [{"number": "+39 349 123 4567", "fields": {name: "1", "name": "Anna"}}]
+    body = "{{ X }}{% raw %}{{X}}{% endraw %} {{name}}, {{ 2 }} {{ '{{2}}' }} {{ ds }}{# {{X}} #}".replace("X", name)
+    assert body_of(body, recipients, dag) == "{{X}}{{X}} {{name}}, 2 {{2}} 2026-05-01".replace("X", name)
+
+
 def test_a_local_variable_of_the_template_is_no_placeholder() -> None:
     assert body_of("{% for name in ['x', 'y'] %}{{ name }}{% endfor %}") == "xy"
     assert body_of("{% set name = params.city %}{{ name }}") == "Turin"
@@ -148,6 +156,10 @@ def from_file(body: str) -> str:
 
 def test_with_a_file_each_name_that_airflow_does_not_know_is_a_placeholder() -> None:
     assert from_file("{{name}} on {{ ds }}") == "{{name}} on 2026-05-01"
+
+
+def test_with_a_file_a_column_may_be_called_as_a_constant_of_jinja() -> None:
+    assert from_file("{{ 1 }} {{True}} {{ 1 + 1 }} {{ 'x' }}") == "{{1}} {{True}} 2 x"
 
 
 def test_with_a_file_too_nothing_is_computed_with_a_placeholder() -> None:
