@@ -199,8 +199,8 @@ class PersonalTemplates(Templater):
         if isinstance(written, list | tuple | set):
             return [self._recipients(part, context, env, seen) for part in written]
         rendered = super().render_template(written, context, env, seen)
-        if isinstance(written, str) and isinstance(rendered, int | float):
-            return self._text(written, context, env)
+        if isinstance(written, str) and _has_number(rendered):
+            rendered = self._text(written, context, env)
         if isinstance(written, str) and isinstance(rendered, str) and rendered.lstrip().startswith(("[", "{")):
             return listed(rendered)  # what a Variable or Param with a list becomes in a DAG that renders to texts
         return _whole(rendered)
@@ -230,6 +230,11 @@ class PersonalTemplates(Templater):
         for name in kept:
             context[name] = placeholder(name)
         return context
+
+
+def _has_number(value: Any) -> bool:
+    """Tell whether ``+39349...``, or several of these with commas between them, were read as Python's numbers."""
+    return isinstance(value, int | float) or (isinstance(value, list | tuple) and any(map(_has_number, value)))
 
 
 def _whole(value: Any) -> Any:

@@ -193,6 +193,13 @@ def test_a_number_keeps_its_plus_where_the_dag_renders_native_objects() -> None:
     ]
 
 
+@pytest.mark.parametrize("people", ["+393491234567,+447400123456", "+393491234567, 12.5", "+393491234567,"])
+def test_numbers_with_commas_keep_their_plus_where_the_dag_renders_native_objects(people: str) -> None:
+    for written in (people, "{{ params.people }}"):
+        operator = rendered("Hello", written, NATIVE, params={"people": people})
+        assert personal_value(operator.recipients) == people
+
+
 def test_a_template_may_give_a_list_of_recipients_where_the_dag_renders_native_objects() -> None:
     operator = rendered("Dear {{name}}", "{{ params.people }}", NATIVE, params={"people": [ANNA, BEN]})
     assert personal_value(operator.recipients) == [ANNA, BEN]
