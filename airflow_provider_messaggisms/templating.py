@@ -132,11 +132,7 @@ def _masked(value: Any) -> Any:
 
 
 class PersonalTemplates(Templater):
-    """
-    For operators with ``recipients`` and ``body``: renders both as this module's docstring says.
-
-    ``recipients`` must stand before ``body`` in ``template_fields``, for Airflow renders them in that order.
-    """
+    """For operators with ``recipients`` and ``body``: renders both as this module's docstring says."""
 
     recipients: Any
     body: Any
@@ -165,13 +161,20 @@ class PersonalTemplates(Templater):
             return _kept_quiet("recipients", lambda: self._recipients(content, context, env, seen))
         return super().render_template(content, context, env, seen)
 
-    def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
-        """Hide also what Airflow does not render but call: a field may be a function."""
-        super()._do_render_template_fields(parent, *args, **kwargs)
-        for name in ("recipients", "body") if parent is self else ():
-            value = getattr(self, name)
-            if value is not None and not isinstance(value, Personal):
-                setattr(self, name, Personal(value))
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], context: Context, jinja_env: Environment, seen_oids: set[int]
+    ) -> None:
+        """Render or call the personal fields here: Airflow logs what fails, and leaves what is empty as it is."""
+        mine = [name for name in ("recipients", "body") if parent is self and name in template_fields]
+        for name in mine:
+            setattr(self, name, self._rendered(name, getattr(self, name), context, jinja_env, seen_oids))
+        others = [name for name in template_fields if name not in mine]
+        super()._do_render_template_fields(parent, others, context, jinja_env, seen_oids)
+
+    def _rendered(self, name: str, written: Any, context: Context, env: Environment, seen: set[int]) -> Any:
+        if callable(written):
+            return _kept_quiet(name, lambda: _whole(written(context=context, jinja_env=env)))
+        return self.render_template(written, context, env, seen)
 
     def _body(self, written: Any, context: Context, env: Environment, seen: set[int]) -> Any:
         if not isinstance(written, str) or id(written) in seen:  # comes from another task: a value, no template

@@ -85,7 +85,7 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
 
     template_fields: Sequence[str] = (
         "messaggisms_conn_id",
-        "recipients",  # before body: its fields decide which placeholders survive there
+        "recipients",
         "body",
         "sender",
         "test",

@@ -136,11 +136,12 @@ def test_a_deadline_knows_its_dag_and_its_run(face: Face, gateway: Gateway) -> N
         ("{{ 1 / 0 }}", "ZeroDivisionError"),
         ("{{ exception.args[0].upper() }}", "body: the template cannot be rendered"),
         ("{{ '' }}", "renders to nothing"),
+        (lambda **_: [][0], "IndexError"),
     ],
 )
 @pytest.mark.parametrize("context", [killed(), deadline_missed()], ids=["killed", "deadline"])
 def test_a_text_that_cannot_be_rendered_does_not_lose_the_alarm(
-    face: Face, gateway: Gateway, caplog: pytest.LogCaptureFixture, context: dict[str, Any], body: str, why: str
+    face: Face, gateway: Gateway, caplog: pytest.LogCaptureFixture, context: dict[str, Any], body: Any, why: str
 ) -> None:
     face(alarm(body=body), context)
     (text,) = texts(gateway)

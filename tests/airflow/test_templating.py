@@ -215,6 +215,12 @@ def test_a_field_may_be_a_function_of_the_context() -> None:
     assert operator.recipients.serialize() == [{"number": "+39-*******567", "fields": "***"}]
 
 
+def test_a_function_may_give_its_recipients_one_by_one() -> None:
+    operator = rendered("Dear {{name}}", lambda context, jinja_env: (one for one in (ANNA, BEN)))
+    assert personal_value(operator.recipients) == [ANNA, BEN]
+    assert personal_value(operator.body) == "Dear {{name}}"
+
+
 def test_rendering_twice_changes_nothing() -> None:
     operator = rendered("Dear {{name}}")
     operator.render_template_fields({"ds": "2026-05-01"})
@@ -308,6 +314,25 @@ def test_a_template_that_cannot_be_rendered_shows_neither_text_nor_number(
     everything = f"{plain(caught.value)} {getattr(operator, field)} {operator.recipients!r} {said()}"
     assert "Secretword" not in everything
     assert "3491234567" not in everything.replace(" ", "")
+
+
+class Rota:
+    """A function that shows in its ``repr`` whom it is about, as ``functools.partial`` does."""
+
+    def __call__(self, **_: Any) -> Any:
+        raise LookupError("no such thing")
+
+    def __repr__(self) -> str:
+        return "Rota(+39 349 123 4567, Secretword)"
+
+
+def test_a_function_that_fails_is_shown_to_nobody_and_its_error_comes_up_where_the_field_is_needed(
+    said: Callable[[], str],
+) -> None:
+    for operator in (rendered("Hello", Rota()), rendered(Rota())):
+        with pytest.raises(LookupError, match="no such thing"):
+            personal_value(operator.recipients) and personal_value(operator.body)
+        assert "Rota" not in f"{operator.recipients} {operator.body} {said()}"
 
 
 def test_the_error_of_a_macro_keeps_its_class_so_that_a_retry_may_cure_it() -> None:
