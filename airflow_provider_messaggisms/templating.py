@@ -7,8 +7,9 @@ Airflow's. Such a name can only stand alone: what it will become, only the gatew
 read as something else, such as ``{{1}}`` or ``{{due date}}``, is kept from it altogether.
 
 Airflow shows rendered fields to everybody who may see the task. After rendering, ``recipients`` and ``body`` are
-:class:`Personal` values: what they hold is in ``value``, what Airflow shows is masked. Whatever goes wrong while they
-are rendered is not raised there, because Airflow would log the template; it is raised by :func:`personal_value`.
+:class:`Personal` values: what they hold is in ``value``, what Airflow shows is masked. So are ``custom`` and
+``callback_url``, where only numbers are masked. Whatever goes wrong while they are rendered is not raised there,
+because Airflow would log the template; it is raised by :func:`personal_value`.
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ else:
 #: How many recipients the Rendered Templates view names; the rest is a count.
 _SHOWN_RECIPIENTS = 20
 
+# Rendered in this order: the fields of the recipients decide which placeholders survive in the body.
+_PERSONAL = ("recipients", "body", "custom", "callback_url")
+_READABLE = ("custom", "callback_url")
+
 # Identifiers that are no variables in Jinja, whatever their case.
 _NO_VARIABLES = frozenset({"true", "false", "none", "not", "self"})
 
@@ -44,16 +49,21 @@ _FOUND = r"(?<= got | tag )'[^']*'"
 
 
 class Personal:
-    """A rendered value that holds personal data: Airflow shows :meth:`serialize`, we use :attr:`value`."""
+    """
+    A rendered value that holds personal data: Airflow shows :meth:`serialize`, we use :attr:`value`.
 
-    def __init__(self, value: Any, error: Exception | None = None) -> None:
+    :param readable: Only what could be a telephone number is masked. Default ``False``: fields and the like are too.
+    """
+
+    def __init__(self, value: Any, error: Exception | None = None, *, readable: bool = False) -> None:
         self.value = value
         self.error = error
+        self.readable = readable
 
     def serialize(self) -> Any:
         """Give the masked form that Airflow's Rendered Templates view shows."""
         if self.error is None:
-            return _masked(self.value)
+            return _readable(self.value) if self.readable else _masked(self.value)
         return str(self.error) if isinstance(self.error, ConfigurationError) else type(self.error).__name__
 
     def __str__(self) -> str:
@@ -131,6 +141,16 @@ def _masked(value: Any) -> Any:
     return "***"
 
 
+def _readable(value: Any) -> Any:
+    """Mask only what could be a telephone number."""
+    if isinstance(value, Mapping):
+        return {mask_numbers(str(key)): _readable(part) for key, part in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_readable(part) for part in value]
+    masked = mask_numbers(str(value))
+    return value if isinstance(value, int | float | None) and masked == str(value) else masked
+
+
 class PersonalTemplates(Templater):
     """For operators with ``recipients`` and ``body``: renders both as this module's docstring says."""
 
@@ -165,16 +185,19 @@ class PersonalTemplates(Templater):
         self, parent: Any, template_fields: Iterable[str], context: Context, jinja_env: Environment, seen_oids: set[int]
     ) -> None:
         """Render or call the personal fields here: Airflow logs what fails, and leaves what is empty as it is."""
-        mine = [name for name in ("recipients", "body") if parent is self and name in template_fields]
+        mine = [name for name in _PERSONAL if parent is self and name in template_fields]
         for name in mine:
             setattr(self, name, self._rendered(name, getattr(self, name), context, jinja_env, seen_oids))
         others = [name for name in template_fields if name not in mine]
         super()._do_render_template_fields(parent, others, context, jinja_env, seen_oids)
 
     def _rendered(self, name: str, written: Any, context: Context, env: Environment, seen: set[int]) -> Any:
-        if callable(written):
-            return _kept_quiet(name, lambda: _whole(written(context=context, jinja_env=env)))
-        return self.render_template(written, context, env, seen)
+        def render() -> Any:
+            if callable(written):
+                return _whole(written(context=context, jinja_env=env))
+            return self.render_template(written, context, env, seen)
+
+        return None if written is None else _kept_quiet(name, render)
 
     def _body(self, written: Any, context: Context, env: Environment, seen: set[int]) -> Any:
         if not isinstance(written, str) or id(written) in seen:  # comes from another task: a value, no template
@@ -273,7 +296,8 @@ def _check_stand_alone(tree: nodes.Template, kept: Collection[str]) -> None:
 def _kept_quiet(field: str, render: Callable[[], Any]) -> Personal:
     """Render; keep what goes wrong for :func:`personal_value`."""
     try:
-        return Personal(render())
+        value = render()
+        return value if isinstance(value, Personal) else Personal(value, readable=field in _READABLE)
     except TemplateError as error:
         # The library's error shows lines of the template; its message names the variable or the sign at fault.
         line = f" in line {error.lineno}" if isinstance(error, TemplateSyntaxError) else ""

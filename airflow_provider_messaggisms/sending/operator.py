@@ -247,8 +247,8 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
             "flash": as_flag("flash", self.flash),
             "realtime": as_flag("realtime", self.realtime),
             "timestamp_send": self._day(settings, once),
-            "custom": with_key(once.key, once.origin.for_people(), self.custom),
-            "callback_url": self.callback_url or None,
+            "custom": with_key(once.key, once.origin.for_people(), personal_value(self.custom)),
+            "callback_url": personal_value(self.callback_url) or None,
             "callback_field": self.callback_field or None,
         }
         calls.send_message(recipients=_ANYBODY, **options)  # asks nobody: making a call checks what it says

@@ -20,10 +20,18 @@ ANNA = {"number": "+39 349 123 4567", "fields": {"name": "Anna"}}
 BEN = {"number": "+44 7400 123456", "fields": {"name": "Ben"}}
 
 
-def rendered(body: Any, recipients: Any = None, dag: dict[str, Any] | None = None, **context: Any) -> Any:
+def rendered(
+    body: Any,
+    recipients: Any = None,
+    dag: dict[str, Any] | None = None,
+    options: dict[str, Any] | None = None,
+    **context: Any,
+) -> Any:
     """Render the fields of a send operator in a DAG, as Airflow does before it executes it."""
     with DAG("dag", schedule=None, start_date=datetime(2024, 1, 1, tzinfo=UTC), **dag or {}):
-        operator = MessaggiSmsSendOperator(task_id="send", sender="Airflow", body=body, recipients=recipients or [ANNA])
+        operator = MessaggiSmsSendOperator(
+            task_id="send", sender="Airflow", body=body, recipients=recipients or [ANNA], **options or {}
+        )
     everything: Any = {"ds": "2026-05-01", "params": {"city": "Turin"}, **context}
     operator.render_template_fields(everything)
     return operator
@@ -89,7 +97,7 @@ def test_the_context_of_other_fields_and_tasks_is_left_alone() -> None:
     context: Any = {"ds": "2026-05-01"}
     operator.render_template_fields(context)
     assert context == {"ds": "2026-05-01"}
-    assert operator.custom == "<>"
+    assert personal_value(operator.custom) == "<>"
 
 
 def test_a_macro_of_the_dag_is_no_placeholder() -> None:
@@ -279,6 +287,35 @@ def test_what_airflow_shows_of_a_personal_field_is_masked(value: Any, shown: Any
     assert "Anna" not in everything
 
 
+def test_what_airflow_shows_of_the_other_options_is_readable_but_for_numbers() -> None:
+    custom = {
+        "phone": "{{ params.phone }}",
+        "to": [393491234567, "+39 349 123 4567"],
+        "+393491234567": {"order": 7, "rate": 1.5, "vip": True, "note": None, "in": "{{ params.city }}"},
+    }
+    options: dict[str, Any] = {
+        "custom": custom,
+        "callback_url": "https://x.example/{{ params.city }}?to=%2B393491234567",
+    }
+    operator = rendered("{{name}}", params={"phone": "+39 349 123 4567", "city": "Turin"}, options=options)
+    assert operator.custom.serialize() == {
+        "phone": "+39-*******567",
+        "to": ["*********567", "+39-*******567"],
+        "+39-*******567": {"order": 7, "rate": 1.5, "vip": True, "note": None, "in": "Turin"},
+    }
+    assert operator.callback_url.serialize() == "https://x.example/Turin?to=%2B*********567"
+    assert personal_value(operator.custom)["phone"] == "+39 349 123 4567"
+    assert personal_value(operator.callback_url) == "https://x.example/Turin?to=%2B393491234567"
+
+
+def test_the_same_text_in_two_fields_is_hidden_in_the_personal_one_only() -> None:
+    url = "https://x.example"
+    options: dict[str, Any] = {"custom": {"url": url, "text": "Hello"}, "callback_url": url, "idempotency_key": url}
+    operator = rendered("Hello", options=options)
+    assert personal_value(operator.custom) == {"url": url, "text": "Hello"}
+    assert operator.idempotency_key == url
+
+
 def test_the_view_of_rendered_templates_names_twenty_recipients_and_counts_the_rest() -> None:
     shown = Personal([f"+39349123{i:04}" for i in range(1000)]).serialize()
     assert len(shown) == 21
@@ -301,14 +338,16 @@ def fails() -> None:
     raise LookupError("no such thing")
 
 
-@pytest.mark.parametrize("field", ["body", "recipients"])
+@pytest.mark.parametrize("field", ["body", "recipients", "custom"])
 @pytest.mark.parametrize("broken", BROKEN)
 def test_a_template_that_cannot_be_rendered_shows_neither_text_nor_number(
     field: str, broken: str, said: Callable[[], str]
 ) -> None:
     written = f"Secretword to +39 349 123 4567 {BROKEN[broken]}"
-    body, recipients = (written, [ANNA]) if field == "body" else ("Secretword", [written, "+393491234567"])
-    operator = rendered(body, recipients, {"user_defined_macros": {"fails": fails}})
+    body = written if field == "body" else "Secretword"
+    recipients = [written, "+393491234567"] if field == "recipients" else [ANNA]
+    options = {"custom": {"text": written}} if field == "custom" else {}
+    operator = rendered(body, recipients, {"user_defined_macros": {"fails": fails}}, options)
     with pytest.raises(Exception, match=r".") as caught:
         personal_value(getattr(operator, field))
     everything = f"{plain(caught.value)} {getattr(operator, field)} {operator.recipients!r} {said()}"
