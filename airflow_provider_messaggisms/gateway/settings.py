@@ -183,8 +183,9 @@ def _base_url(host: str, schema: str, port: int | None, environment: Any) -> str
         return HOSTS[environment or "production"]
     try:
         url = urlsplit(host if "://" in host else f"{schema or 'https'}://{_bracketed(host)}")
-        port = url.port or port
-    except ValueError:
+        port = port if url.port is None else url.port
+        (url.hostname or "").encode("idna")
+    except ValueError:  # UnicodeError is one: a name that no resolver can be asked for
         raise ConfigurationError(_HOST_HELP) from None
     if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or "@" in url.netloc:
         raise ConfigurationError(_HOST_HELP)
@@ -194,7 +195,7 @@ def _base_url(host: str, schema: str, port: int | None, environment: Any) -> str
         raise ConfigurationError(
             "connection, field host: the token would travel in clear over http; use https (http is for loopback only)"
         )
-    where = _bracketed(url.hostname) + (f":{port}" if port else "")
+    where = _bracketed(url.hostname) + (f":{_port(port)}" if port is not None else "")
     return f"{url.scheme}://{where}{url.path.rstrip('/')}"
 
 
@@ -211,6 +212,13 @@ _PATH = re.compile(r"[!-~]*")
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host
+
+
+def _port(value: Any) -> int:
+    text = str(value).strip()
+    if not text.isdecimal() or not 1 <= int(text[:6]) <= 65535:
+        raise ConfigurationError(f"connection, field port: {text[:40]!r} is not a port from 1 to 65535")
+    return int(text)
 
 
 def _is_loopback(host: str) -> bool:

@@ -121,12 +121,19 @@ def test_a_token_is_never_sent_in_clear_but_to_this_machine(host: str) -> None:
         "https://[::1",
         "https://a..b",
         "https://" + "a" * 64 + ".example",
+        "https://" + "ü" * 63 + ".example",
         "sms.example, other.example",
     ],
 )
 def test_what_is_no_host_is_refused_by_name(host: str) -> None:
     with pytest.raises(ConfigurationError, match="connection, field host: it is not a host"):
         settings(host)
+
+
+@pytest.mark.parametrize("port", [99999, 65536, 0, -5])
+def test_what_is_no_port_is_refused_by_name(port: int) -> None:
+    with pytest.raises(ConfigurationError, match=f"connection, field port: '{port}' is not a port from 1 to 65535"):
+        settings("127.0.0.1", schema="http", port=port)
 
 
 @given(st.text(max_size=40), st.sampled_from(["", "http", "https", "ftp", "://"]), st.none() | st.integers(0, 70_000))
