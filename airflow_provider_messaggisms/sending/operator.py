@@ -315,6 +315,8 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
         :raises DeliveryError: The gateway calls recipients invalid, and ``on_invalid`` is ``fail`` or nobody is left.
         """
         valid, invalid = message.recipients.valid.count, message.recipients.invalid.total
+        asked_to_test = as_flag("test", self.test) or False
+        simulated = asked_to_test if message.test is None else message.test
         account = {
             "message_id": message.id,
             "valid": valid,
@@ -323,7 +325,7 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
             "price_eur": message.price,
             "credit_eur": message.credit,
             "state": message.state,
-            "test": bool(message.test),
+            "test": simulated,
             **left_out,
         }
         context["ti"].xcom_push(key="message", value=account)
@@ -331,8 +333,13 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
             "Message %s: %d valid recipient(s), %s SMS part(s), price %s EUR, credit %s EUR",
             message.id, valid, account["parts"], message.price, message.credit,
         )  # fmt: skip
-        if message.test:
+        if simulated:
             self.log.warning("TEST: message %s was simulated, no SMS is sent to anybody (test=True)", message.id)
+        elif asked_to_test:
+            self.log.warning(
+                "NOT A TEST: despite test=True the gateway did not simulate message %s; SMS may have gone out",
+                message.id,
+            )
         if invalid:
             text = f"message {message.id}: the gateway calls {invalid} recipient(s) invalid; they get nothing"
             if not valid:

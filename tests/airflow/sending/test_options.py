@@ -23,6 +23,7 @@ from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator, MessaggiSmsSendTransactionOperator
 from airflow_provider_messaggisms.sending.once import Once
 from tests.airflow.conftest import plain, posts
+from tests.airflow.puppet import Puppet, success
 from tests.airflow.sending.many import PERSONALITIES
 
 NUMBER = "+39 349 123 4567"
@@ -153,6 +154,28 @@ def test_a_simulation_is_said_out_loud(
     assert "TEST: message" in log
     assert "no SMS is sent to anybody" in log
     assert "warning" in log.lower()
+
+
+@pytest.mark.parametrize(
+    ("answer", "simulated", "told"),
+    [
+        ({}, True, "TEST: message m1 was simulated, no SMS is sent"),
+        ({"test": None}, True, "TEST: message m1 was simulated, no SMS is sent"),
+        ({"test": False}, False, "NOT A TEST: despite test=True the gateway did not simulate message m1"),
+    ],
+)
+def test_a_simulation_is_said_by_what_was_asked_for_unless_the_gateway_contradicts(
+    answer: dict[str, Any],
+    simulated: bool,
+    told: str,
+    context: dict[str, Any],
+    puppet: Puppet,
+    said: Callable[[], str],
+) -> None:
+    puppet.answers(success({"id": "m1", **answer}, 201))
+    send(context, test=True)
+    assert context["ti"].xcoms["message"]["test"] is simulated
+    assert told in said()
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
