@@ -146,7 +146,7 @@ class Settings(Value, frozen=True):
         return cls(
             base_url=_base_url((host or "").strip(), (schema or "").strip(), port, given.get("environment")),
             token=_token(password),
-            sender=_text("sender", given.get("sender")),
+            sender=_sender(given.get("sender")),
             timeout_seconds=_timeout(given.get("timeout_seconds", DEFAULT_TIMEOUT_SECONDS)),
             timezone=_timezone(given.get("timezone", DEFAULT_TIMEZONE)),
             default_region=_region(given.get("default_region")),
@@ -234,6 +234,17 @@ def _text(name: str, value: Any) -> str | None:
     if not isinstance(value, str | int) or isinstance(value, bool):
         raise ConfigurationError(f"connection, field {name}: expected a text, got {type(value).__name__}")
     return str(value).strip() or None
+
+
+def _sender(value: Any) -> str | None:
+    # Imported here: every process of Airflow imports this module for the form.
+    from airflow_provider_messaggisms.gateway.calls import check_sender
+
+    sender = _text("sender", value)
+    try:
+        return sender and check_sender(sender)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"connection, field {error}") from None
 
 
 def _timeout(value: Any) -> float:
