@@ -19,7 +19,7 @@ import msgspec
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.phone import mask, mask_numbers, to_wire
-from airflow_provider_messaggisms.gateway.text import placeholders
+from airflow_provider_messaggisms.gateway.text import placeholders, whole_characters
 from airflow_provider_messaggisms.gateway.value import Value
 
 Validate = Literal["full", "possible"]
@@ -184,6 +184,10 @@ def _each(written: Any) -> Iterator[Any]:
 
 def _field_text(value: Any, where: str, name: Any) -> str:
     if isinstance(value, str):
+        if not value.isascii() and value != whole_characters(value):
+            raise ConfigurationError(
+                f"{where}.fields[{name!r}]: the text holds half a character, which nobody can send"
+            )
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)

@@ -4,7 +4,8 @@ What a message to 100,000 costs: a CSV file through the transaction operator, be
 Both read the same file and make the same calls to the emulator. The loop does what a script would: ``csv.DictReader``,
 ``json.dumps``, a ``requests.Session``; it checks nothing, sends twice on a retry and leaves a half-built message behind
 when it dies. Once with numbers only, once with a field that personalises the text. Beside it single sends through the
-hook, which is what operators without transactions come down to.
+hook, which is what operators without transactions come down to; and a second try, which reads back who is there
+already when the first one failed at its last call but one.
 
 Targets: as few calls as chunks, at most 60 MB above the idle process, at most 4 times the loop's CPU per recipient.
 Every measurement is a process of its own. Linux only, for the peak of the memory.
@@ -19,7 +20,7 @@ import random
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -46,7 +47,7 @@ PLAIN, PERSONAL = "The office is closed tomorrow", "{{name}}, the office is clos
 # --- in the child -----------------------------------------------------------------------------------------------------
 
 
-def _operator(url: str, path: str, body: str) -> Callable[[], object]:
+def _operator(url: str, path: str, body: str, *, try_number: int = 1) -> Callable[[], object]:
     from airflow_provider_messaggisms.operators import MessaggiSmsSendTransactionOperator
 
     os.environ["AIRFLOW_CONN_MESSAGGISMS_DEFAULT"] = Gateway(url, DEFAULT_TOKEN).connection
@@ -54,13 +55,28 @@ def _operator(url: str, path: str, body: str) -> Callable[[], object]:
     operator = MessaggiSmsSendTransactionOperator(
         task_id="send", body=body, sender="Bench", recipients_path=f"file://{path}", chunk_size=CHUNK
     )
-    ti = SimpleNamespace(dag_id="dag", run_id="run", task_id="send", map_index=-1, try_number=1, max_tries=0)
+    ti = SimpleNamespace(dag_id="dag", run_id="run", task_id="send", map_index=-1, try_number=try_number, max_tries=2)
     ti.xcom_push = lambda key, value: None
     run = SimpleNamespace(run_after=datetime(2020, 1, 1, tzinfo=UTC))
     kept: dict[str, Any] = {}
     store = SimpleNamespace(get=kept.get, set=lambda key, value, **options: kept.update({key: value}))
     context: Any = {"ti": ti, "dag_run": run, "task_state_store": store}
     return lambda: operator.execute(context)
+
+
+def _interrupted(url: str, path: str, body: str) -> Callable[[], object]:
+    """A first try whose last call but one never arrives."""
+    from airflow_provider_messaggisms.exceptions import MessaggiSmsError
+    from airflow_provider_messaggisms.sending.once import Once
+
+    Once.pauses_seconds = (0.0,)
+    send = _operator(url, path, body)
+
+    def try_to_send() -> None:
+        with suppress(MessaggiSmsError):
+            send()
+
+    return try_to_send
 
 
 def _hook() -> Any:
@@ -116,7 +132,13 @@ def _chunk(rows: Iterator[dict[str, str]]) -> list[Any]:
     ]
 
 
-WAYS = {"operator": _operator, "by hand": _by_hand, "single sends": _single_sends}
+WAYS: dict[str, Callable[[str, str, str], Callable[[], object]]] = {
+    "operator": _operator,
+    "interrupted": _interrupted,
+    "resumed": partial(_operator, try_number=2),
+    "by hand": _by_hand,
+    "single sends": _single_sends,
+}
 
 
 def _run(way: str, url: str, path: str, body: str) -> dict[str, float]:
@@ -147,6 +169,9 @@ def _measure(gateway: Gateway, way: str, path: str, body: str) -> dict[str, floa
     import requests
 
     gateway.reset(credit=10 * RECIPIENTS)
+    if way == "resumed":
+        gateway.fail_next("drop_before", method="PUT", after=RECIPIENTS // CHUNK - 3)
+        in_child("-m", "tests.benchmarks.bench_transaction", "interrupted", gateway.url, path, body)
     figures: dict[str, float] = in_child("-m", "tests.benchmarks.bench_transaction", way, gateway.url, path, body)
     calls = sum(exchange.method != "GET" for exchange in gateway.requests())
     sent = requests.get(f"{gateway.url}/_emulator/inbox?limit=1", timeout=60).json()["total"]
@@ -161,6 +186,7 @@ def _measure_all(gateway: Gateway, folder: Path) -> dict[str, list[dict[str, flo
     cases = {
         "operator": partial(measure, "operator", numbers, PLAIN),
         "by hand": partial(measure, "by hand", numbers, PLAIN),
+        "operator, resumed near the end": partial(measure, "resumed", numbers, PLAIN),
         "operator, with a field": partial(measure, "operator", named, PERSONAL),
         "by hand, with a field": partial(measure, "by hand", named, PERSONAL),
         "single sends": partial(measure, "single sends", few, PLAIN),
@@ -199,6 +225,9 @@ def main() -> int:
         targets.at_most(f"{name}: calls", max(ours["calls"]), ceil(RECIPIENTS / CHUNK))
         targets.at_most(f"{name}: memory above idle", max(ours["mb"]), MAX_MB, " MB")
         targets.at_most(f"{name}: CPU against by hand", ratio(ours["us"], hand["us"]), OURS_TO_HAND)
+    resumed = figures["operator, resumed near the end"]
+    targets.holds("operator, resumed: everybody is sent to", resumed["sent"] == [RECIPIENTS] * ROUNDS)
+    targets.at_most("operator, resumed: memory above idle", max(resumed["mb"]), MAX_MB, " MB")
     return targets.exit_code
 
 

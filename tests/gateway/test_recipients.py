@@ -204,3 +204,8 @@ def test_no_mistake_shows_a_number(written: Any, on_invalid: Any, region: str | 
         read_recipients([written, "", None], default_region=region)
     seen.append(str(caught.value))
     assert not [text for text in seen if "347111222" in text or "111 222" in text]
+
+
+def test_half_a_character_in_a_field_is_found_before_anything_is_sent() -> None:
+    with pytest.raises(ConfigurationError, match=r"^recipients\[1\].fields\['name'\]: .* half a character"):
+        read_recipients([{"number": "+393491234567", "fields": {"name": name}} for name in ("Zoë 🔥", "Zo\udceb")])
