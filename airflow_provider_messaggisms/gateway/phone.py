@@ -154,7 +154,7 @@ def _parse(number: str, default_region: str | None, *, line: bool = False) -> st
     """Let phonenumbers read a number; check its length and, if asked, that it is a line of its country."""
     import phonenumbers
 
-    region = _known_region(default_region)
+    region = known_region(default_region)
     digits = _readable(number, region)
     try:
         parsed = phonenumbers.parse(digits, region)
@@ -204,7 +204,7 @@ def _international(digits: str) -> str:
     return "+" + rest[2:] if rest.startswith("00") else digits
 
 
-def _known_region(default_region: str | None) -> str | None:
+def known_region(default_region: str | None) -> str | None:
     if not default_region:
         return None
     import phonenumbers

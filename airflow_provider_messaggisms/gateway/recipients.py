@@ -18,7 +18,7 @@ from typing import Any, Literal
 import msgspec
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
-from airflow_provider_messaggisms.gateway.phone import mask, mask_numbers, to_wire
+from airflow_provider_messaggisms.gateway.phone import known_region, mask, mask_numbers, to_wire
 from airflow_provider_messaggisms.gateway.text import placeholders, whole_characters
 from airflow_provider_messaggisms.gateway.value import Value
 
@@ -82,7 +82,8 @@ def read_recipients(
     :param default_region: Country of numbers without an international prefix.
     :param validate: ``full`` asks whether the number can be a mobile or fixed line; ``possible`` only its length.
     :param on_invalid: ``fail`` raises at the first number that cannot be sent to; ``drop`` leaves it out and says so.
-    :raises ConfigurationError: A number cannot be sent to, a field is no text, or nobody is left.
+    :raises ConfigurationError: A number cannot be sent to, a field is no text, nobody is left, or there is no such
+        region.
     """
     seen: dict[str, Addressee] = {}
     dropped: list[str] = []
@@ -103,6 +104,8 @@ def read_recipients(
             repeated += 1
         else:
             seen[addressee.number] = addressee
+    if dropped:
+        known_region(default_region)  # a wrong one would be no fault of the numbers
     if not seen:
         why = f"none of the {len(dropped)} can be sent to; the first: {dropped[0]}" if dropped else "nobody is named"
         raise ConfigurationError(f"recipients: {why}")

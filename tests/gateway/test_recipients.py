@@ -135,6 +135,13 @@ def test_what_is_no_list_at_all_is_refused_even_if_bad_numbers_are_dropped(on_in
         read_recipients(42, on_invalid=on_invalid)
 
 
+@pytest.mark.parametrize("written", ["+39 347 111 2223", ["347 111 2223", ROSA]])
+def test_a_region_that_is_none_drops_no_number(written: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^default_region 'UK' is not a country"):
+        read_recipients(written, default_region="UK", on_invalid="drop")
+    assert numbers([ROSA], default_region="UK", validate="possible", on_invalid="drop") == [ROSA]
+
+
 # --- placeholders -----------------------------------------------------------------------------------------------------
 
 
