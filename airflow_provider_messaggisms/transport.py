@@ -25,13 +25,16 @@ from airflow_provider_messaggisms.environment import proxies, proxy, tls_context
 from airflow_provider_messaggisms.exceptions import NotSentError, OutcomeUnknownError, ProtocolError, TransportError
 from airflow_provider_messaggisms.gateway.phone import mask_numbers
 from airflow_provider_messaggisms.gateway.settings import CONNECT_TIMEOUT_SECONDS, Settings
-from airflow_provider_messaggisms.gateway.wire import MAX_ANSWER_BYTES, Body, Request, Response
+from airflow_provider_messaggisms.gateway.wire import MAX_ANSWER_BYTES, Body, Request, Response, excerpt
 
 if TYPE_CHECKING:
     import aiohttp
     import requests
 
 _CHUNK_BYTES = 1024 * 1024
+
+# How much of an answer is kept to show its first characters if it is too large.
+_SHOWN_BYTES = 16 * 1024
 
 #: How long a whole exchange may take where the caller sets no bound: below the 300 s of Airflow's heartbeat time-out.
 MAX_EXCHANGE_SECONDS = 240.0
@@ -55,20 +58,25 @@ def _timeouts(settings: Settings, total_seconds: float) -> tuple[float, float]:
 class _Limit:
     """Lets the body of an answer come in up to a limit."""
 
-    __slots__ = ("_body", "_max_bytes", "_request", "_room", "_status")
+    __slots__ = ("_beginning", "_body", "_hidden", "_max_bytes", "_request", "_room", "_status")
 
-    def __init__(self, body: Body, request: Request, status: int, max_bytes: int) -> None:
+    def __init__(self, body: Body, request: Request, status: int, max_bytes: int, hidden: str) -> None:
         self._body = body
         self._request = request
         self._status = status
         self._room = self._max_bytes = max_bytes
+        self._hidden = hidden
+        self._beginning = b""
 
     def add(self, chunk: bytes) -> None:
+        if len(self._beginning) < _SHOWN_BYTES:
+            self._beginning += chunk[:_SHOWN_BYTES]
         self._room -= len(chunk)
         if self._room < 0:
+            answer = Response(self._status, {}, self._beginning, hidden=(self._hidden,))
             raise ProtocolError(
-                f"{self._request}: the answer is larger than {self._max_bytes} bytes: HTTP {self._status}; "
-                "it was not read",
+                f"{self._request}: the answer is larger than {self._max_bytes} bytes and was not read to its end: "
+                f"HTTP {self._status}, {excerpt(self._request, answer)}",
                 status=self._status,
             )
         self._body.add(chunk)
@@ -133,7 +141,7 @@ class SyncTransport:
                 stream=True,
             )
             with answer:
-                incoming = _Limit(body, request, answer.status_code, self._max_answer_bytes)
+                incoming = _Limit(body, request, answer.status_code, self._max_answer_bytes, self._settings.token)
                 while chunk := answer.raw.read1(_CHUNK_BYTES, decode_content=True):
                     incoming.add(chunk)
                     if time.monotonic() > last_read_from:
@@ -212,7 +220,7 @@ class AsyncTransport:
                 allow_redirects=False,
                 timeout=_client_timeout(self._settings, total_seconds),
             ) as answer:
-                incoming = _Limit(body, request, answer.status, self._max_answer_bytes)
+                incoming = _Limit(body, request, answer.status, self._max_answer_bytes, self._settings.token)
                 while chunk := await answer.content.readany():
                     incoming.add(chunk)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

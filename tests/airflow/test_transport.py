@@ -316,9 +316,21 @@ def test_too_large_an_answer_is_a_protocol_error_and_is_not_read_to_its_end(
     open_transport: Open, puppet: Puppet, answer: Answer
 ) -> None:
     puppet.answers(answer)
-    with pytest.raises(errors.ProtocolError, match=r"larger than 4999 bytes: HTTP \d+; it was not read") as caught:
+    with pytest.raises(errors.ProtocolError, match=r"larger than 4999 bytes and was not read .* HTTP \d") as caught:
         open_transport(puppet.url, max_answer_bytes=4_999).send(READ)
     assert caught.value.status in (200, 503)
+
+
+def test_too_large_an_answer_shows_its_first_characters_and_nothing_personal(
+    open_transport: Open, puppet: Puppet
+) -> None:
+    begins = f'<h1>Portal</h1> {TOKEN} +39{NUMBER} Dear Rosa "quoted" '.encode()
+    puppet.answers(http(200, begins + b"word " * 10_000))
+    with pytest.raises(errors.ProtocolError) as caught:
+        open_transport(puppet.url, max_answer_bytes=40_000).send(SEND)
+    why, shown = str(caught.value).split(": HTTP 200, ")
+    assert why == "POST /messages/: the answer is larger than 40000 bytes and was not read to its end"
+    assert shown.startswith("""'<h1>Portal</h1> … +39-*******223 … "…" word word """)
 
 
 def test_an_answer_as_large_as_allowed_is_read(open_transport: Open, puppet: Puppet) -> None:
