@@ -7,8 +7,8 @@ task pokes, is rescheduled or defers.
 
 A message with few recipients costs one request a look; one with many costs its summary, a single small object, and its
 recipients only when the summary says that there is something to see. What the summary counts is not documented, so
-after ten looks at a summary that stands still the recipients are read all the same. Once their count has agreed with
-the summary, the summary is trusted ten times longer.
+after ten looks at a summary that stands still the recipients are read all the same. As long as the last such count, not
+one of zeros, has agreed with the summary, the summary is trusted ten times longer.
 """
 
 from __future__ import annotations
@@ -132,8 +132,8 @@ class Watch(msgspec.Struct):
                 return None
         self._get_tally = self._get_tally or calls.get_tally(self.message_id, many=self._large)
         tally: Tally = yield self._get_tally
-        if self._large and self._agrees(tally):
-            self._trust = TRUST
+        if self._large:
+            self._trust = TRUST if self._agrees(tally) else 1
         return tally
 
     def _is_scheduled(self, message: Message, now: float) -> bool:
@@ -170,8 +170,9 @@ class Watch(msgspec.Struct):
         return False
 
     def _agrees(self, tally: Tally) -> bool:
-        summary = self._summary
-        return summary is not None and (summary.delivered, summary.error) == (tally.delivered, tally.failures)
+        """Tell whether the summary counts what the recipients say; that both say nothing proves nothing."""
+        summary, counted = self._summary, (tally.delivered, tally.failures)
+        return summary is not None and any(counted) and (summary.delivered, summary.error) == counted
 
     def _bear(self, error: MessaggiSmsError, now: float) -> None:
         """Bear a failed look, unless it is hopeless or has gone on for too long: then raise."""

@@ -150,6 +150,23 @@ def test_a_summary_that_has_agreed_with_the_recipients_is_believed_longer() -> N
     assert looks_until_read(gateway, watch) == SAFEGUARD_LOOKS * TRUST
 
 
+def test_a_summary_that_has_agreed_on_nothing_is_not_believed_longer() -> None:
+    gateway = Simulated(*[ENROUTE] * 60, delivered=0)
+    watch = gateway.watch()
+    assert looks_until_read(gateway, watch) == SAFEGUARD_LOOKS
+    gateway.recipients = [HANDSET] * 60
+    assert looks_until_read(gateway, watch) == SAFEGUARD_LOOKS
+
+
+def test_a_summary_that_does_not_agree_any_more_is_not_believed_longer_any_more() -> None:
+    gateway = Simulated(HANDSET, *[ENROUTE] * 99, delivered=1)
+    watch = gateway.watch()
+    assert looks_until_read(gateway, watch) == SAFEGUARD_LOOKS
+    gateway.recipients[1] = HANDSET
+    assert looks_until_read(gateway, watch) == SAFEGUARD_LOOKS * TRUST
+    assert looks_until_read(gateway, watch) == SAFEGUARD_LOOKS
+
+
 def test_looks_of_other_processes_count() -> None:
     gateway = Simulated(*[ENROUTE] * 100)
     read = [gateway.asked_by(gateway.watch(looks=looks))[-1] for looks in range(20)]
