@@ -25,6 +25,7 @@ from airflow_provider_messaggisms.exceptions import MessaggiSmsError, reworded
 from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.delivery import (
     SAFEGUARD_LOOKS,
+    SUMMARY_ABOVE,
     Fate,
     Rule,
     Tally,
@@ -127,13 +128,15 @@ class Watch(msgspec.Struct):
             message: Message = yield calls.get_message(self.message_id)
             if self._is_scheduled(message, now):
                 return None
-            self._large = is_large(message)
+            self._large = self._large or is_large(message)
             if self._large and not self._is_worth_reading(message):
                 return None
         self._get_tally = self._get_tally or calls.get_tally(self.message_id, many=self._large)
         tally: Tally = yield self._get_tally
         if self._large:
             self._trust = TRUST if self._agrees(tally) else 1
+        elif tally.total > SUMMARY_ABOVE:  # its transaction was open at the first look, or its summary counts nothing
+            self._large, self._get_tally = True, None
         return tally
 
     def _is_scheduled(self, message: Message, now: float) -> bool:

@@ -21,6 +21,7 @@ from airflow_provider_messaggisms.gateway.models import (
     Valid,
 )
 from airflow_provider_messaggisms.gateway.pace import Pace
+from airflow_provider_messaggisms.gateway.stream import TallyBody
 from airflow_provider_messaggisms.gateway.watch import TRUST, Watch
 from airflow_provider_messaggisms.gateway.wire import Call
 
@@ -40,6 +41,7 @@ class Simulated:
         self.summary = summary
         self.error: errors.MessaggiSmsError | None = None
         self.asked: list[str] = []
+        self.last: Call[Any] | None = None
         self.told: list[tuple[int, str]] = []
 
     def watch(self, **parts: Any) -> Watch:
@@ -71,6 +73,7 @@ class Simulated:
 
     def _answer(self, call: Call[Any]) -> Any:
         self.asked.append(call.request.route)
+        self.last = call
         if self.error:
             raise self.error
         if call.request.route == RECIPIENTS:
@@ -83,7 +86,7 @@ class Simulated:
             id="m1",
             timestamp=made,
             options=Options(timestamp_send=self.summary.get("timestamp_send", made)),
-            recipients=RecipientCounts(valid=Valid(count=len(self.recipients))),
+            recipients=RecipientCounts(valid=Valid(count=self.summary.get("valid", len(self.recipients)))),
             statistics=Statistics(total=total, delivered=delivered, error=error, sent=self.summary.get("sent")),
         )
 
@@ -126,6 +129,21 @@ def test_of_a_large_message_the_recipients_are_read_when_the_summary_shows_an_en
     except errors.DeliveryError:
         assert worth
     assert gateway.asked == [SUMMARY, RECIPIENTS] if worth else [SUMMARY]
+
+
+@pytest.mark.parametrize("summary", [{}, {"total": None, "valid": 0}], ids=["counts", "no counts"])
+def test_a_message_that_proves_large_later_is_treated_so_from_then_on(summary: dict[str, Any]) -> None:
+    gateway = Simulated(ENROUTE, **summary)
+    watch = gateway.watch()
+    gateway.look(watch)
+    gateway.recipients *= 901
+    assert gateway.asked_by(watch) == [RECIPIENTS]
+    looks = [gateway.asked_by(watch) for _ in range(SAFEGUARD_LOOKS)]
+    assert looks.count([SUMMARY]) == SAFEGUARD_LOOKS - 1
+    assert looks.count([SUMMARY, RECIPIENTS]) == 1
+    gateway.recipients = [HANDSET] * 901
+    assert looks_until_read(gateway, watch) <= SAFEGUARD_LOOKS
+    assert isinstance(gateway.last and gateway.last.collect(), TallyBody)
 
 
 def looks_until_read(gateway: Simulated, watch: Watch) -> int:
