@@ -34,6 +34,7 @@ class MessaggiSmsDeliveryTrigger(BaseTrigger):
     :param accept_delivered_to_operator: Count ``DELIVERED_TO_OPERATOR`` as delivered. Default ``False``.
     :param poke_interval: Seconds between two looks. Default: growing with the age of the wait (see ``pace``).
     :param outage_tolerance: For how many seconds the gateway may fail to answer. Default 3600.
+    :param not_before: Until when the gateway has asked to be left alone: ISO 8601 with offset. Default ``None``.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class MessaggiSmsDeliveryTrigger(BaseTrigger):
         accept_delivered_to_operator: bool = False,
         poke_interval: float | None = None,
         outage_tolerance: float = DEFAULT_OUTAGE_TOLERANCE_SECONDS,
+        not_before: str | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.messaggisms_conn_id = messaggisms_conn_id
@@ -57,6 +59,7 @@ class MessaggiSmsDeliveryTrigger(BaseTrigger):
         self.accept_delivered_to_operator = accept_delivered_to_operator
         self.poke_interval = poke_interval
         self.outage_tolerance = outage_tolerance
+        self.not_before = not_before
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Give what it takes to begin anew in another process."""
@@ -71,6 +74,7 @@ class MessaggiSmsDeliveryTrigger(BaseTrigger):
                 "accept_delivered_to_operator": self.accept_delivered_to_operator,
                 "poke_interval": self.poke_interval,
                 "outage_tolerance": self.outage_tolerance,
+                "not_before": self.not_before,
             },
         )
 
@@ -100,6 +104,7 @@ class MessaggiSmsDeliveryTrigger(BaseTrigger):
             Rule(self.min_delivered, self.accept_delivered_to_operator),
             Pace(self.poke_interval),
             self.outage_tolerance,
+            not_before=datetime.fromisoformat(self.not_before).timestamp() if self.not_before else 0.0,
             say=lambda level, text: self.log.log(level, "%s", text),
         )
         async with Seat(self.messaggisms_conn_id, self.message_id) as seat:

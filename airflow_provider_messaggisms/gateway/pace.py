@@ -76,7 +76,7 @@ class Pace(msgspec.Struct, frozen=True):
         interval = self.interval(age)
         return interval - age % interval
 
-    def pause(self, age: float, chance: float, *, failures: int = 0, retry_after: float | None = None) -> float:
+    def pause(self, age: float, chance: float, *, failures: int = 0, retry_after: float = 0.0) -> float:
         """
         Say how long to pause between two looks.
 
@@ -90,7 +90,7 @@ class Pace(msgspec.Struct, frozen=True):
         pause = self.interval(age)
         if failures:
             backed_off = min(pause * 2.0 ** min(failures - 1, 30), MAX_BACK_OFF_SECONDS)
-            pause = max(pause, backed_off, retry_after or 0.0) * (1 + chance / 2)
+            pause = max(pause, backed_off, retry_after) * (1 + chance / 2)
         elif self.poke_interval is None:
             pause *= 1 + chance / 10
         return pause

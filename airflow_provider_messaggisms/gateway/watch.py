@@ -55,6 +55,7 @@ class Watch(msgspec.Struct):
     :param pace: How far apart the looks are.
     :param outage_tolerance: For how many seconds the gateway may fail to give a good answer.
     :param looks: How many looks other processes have made before.
+    :param not_before: Until when the gateway has asked another process to leave it alone.
     :param say: Called with a logging level and a line whenever something has changed.
     :param chance: Gives numbers in [0, 1).
     """
@@ -65,9 +66,11 @@ class Watch(msgspec.Struct):
     pace: Pace = Pace()
     outage_tolerance: float = DEFAULT_OUTAGE_TOLERANCE_SECONDS
     looks: int = 0
+    not_before: float = 0.0
     say: Callable[[int, str], None] = lambda level, text: None
     chance: Callable[[], float] = random.random
 
+    retry_after: float = 0.0  # for how long the gateway has asked to be left alone, when last asked
     _large: bool | None = None
     _get_tally: Call[Tally] | None = None
     _summary: Statistics | None = None
@@ -79,7 +82,6 @@ class Watch(msgspec.Struct):
     _pending: dict[str, int] | None = None  # the counts last judged
     _failures: int = 0
     _failing_since: float = 0.0
-    _retry_after: float | None = None
 
     def __post_init__(self) -> None:
         self._unmoved = self.looks % SAFEGUARD_LOOKS
@@ -99,7 +101,7 @@ class Watch(msgspec.Struct):
             return None
         if self._failures:
             self.say(logging.INFO, f"message {self.message_id}: the gateway answers again")
-            self._failures, self._said = 0, ""
+            self._failures, self.retry_after, self._said = 0, 0.0, ""
         if tally is None or tally.states == self._pending:
             return None
         verdict = tally.verdict(self.message_id, self.rule)
@@ -117,11 +119,12 @@ class Watch(msgspec.Struct):
 
     def first_pause(self, now: float) -> float:
         """Say how many seconds to pause before the first look of a process that goes on with this wait."""
-        return self.pace.first_pause(now - self.since, self.chance())
+        start = max(now, self.not_before)
+        return start - now + self.pace.first_pause(start - self.since, self.chance())
 
     def pause(self, now: float) -> float:
         """Say how many seconds to pause before the next look."""
-        return self.pace.pause(now - self.since, self.chance(), failures=self._failures, retry_after=self._retry_after)
+        return self.pace.pause(now - self.since, self.chance(), failures=self._failures, retry_after=self.retry_after)
 
     def _look(self, now: float) -> Generator[Call[Any], Any, Tally | None]:
         if self._large is not False:
@@ -184,7 +187,7 @@ class Watch(msgspec.Struct):
         if not self._failures:
             self._failing_since = now
         self._failures += 1
-        self._retry_after = getattr(error, "retry_after_seconds", None)
+        self.retry_after = getattr(error, "retry_after_seconds", None) or 0.0
         lasted = now - self._failing_since
         if self._failures >= MIN_FAILURES and lasted >= self.outage_tolerance:
             raise reworded(

@@ -103,7 +103,7 @@ class WaitingOperator(BaseOperator):
         """Leave the rest of a wait that began at *began* to the trigger."""
         from airflow_provider_messaggisms.triggers import MessaggiSmsDeliveryTrigger
 
-        deadline = self._deadline(context, began)
+        deadline, now = self._deadline(context, began), time.time()
         self.defer(
             trigger=MessaggiSmsDeliveryTrigger(
                 messaggisms_conn_id=self.messaggisms_conn_id,
@@ -114,9 +114,10 @@ class WaitingOperator(BaseOperator):
                 accept_delivered_to_operator=self.accept_delivered_to_operator,
                 poke_interval=watch.pace.poke_interval,
                 outage_tolerance=watch.outage_tolerance,
+                not_before=_iso(now + watch.retry_after) if watch.retry_after else None,
             ),
             method_name="execute_complete",
-            timeout=timedelta(seconds=max(deadline - time.time(), 0.0)),
+            timeout=timedelta(seconds=max(deadline - now, 0.0)),
         )
         raise AssertionError("defer() always raises")
 

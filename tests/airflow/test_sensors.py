@@ -386,10 +386,20 @@ def test_the_trigger_gets_what_the_sensor_was_given(messaggisms_gateway: Gateway
         "accept_delivered_to_operator": True,
         "poke_interval": 90.0,
         "outage_tolerance": 300.0,
+        "not_before": None,
         "since": arguments["since"],
         "deadline": arguments["deadline"],
     }
     assert deferral_of(sensor(message_id, deferrable=True, poke_interval=None), context).trigger.poke_interval is None
+
+
+def test_the_trigger_leaves_the_gateway_alone_as_long_as_the_worker_was_told_to(
+    messaggisms_gateway: Gateway, context: Any
+) -> None:
+    messaggisms_gateway.fail_next("rate_limit", retry_after=60)
+    began = time.time()
+    not_before = deferral_of(sensor(deferrable=True), context).trigger.not_before
+    assert began + 60 <= datetime.fromisoformat(not_before).timestamp() <= time.time() + 60
 
 
 def test_airflow_bounds_the_deferral_by_what_is_left_of_the_timeout(messaggisms_gateway: Gateway, context: Any) -> None:

@@ -43,7 +43,9 @@ MESSAGE = {"id": "m1", "statistics": {"total": 1}, "recipients": {"valid": {"cou
 
 
 def test_it_is_stored_as_plain_json_and_made_anew_from_that() -> None:
-    original = trigger("m1", min_delivered=0.5, accept_delivered_to_operator=True, outage_tolerance=60.0)
+    original = trigger(
+        "m1", min_delivered=0.5, accept_delivered_to_operator=True, outage_tolerance=60.0, not_before=after(60)
+    )
     path, arguments = original.serialize()
     assert set(arguments) == set(inspect.signature(MessaggiSmsDeliveryTrigger).parameters)
     assert json.loads(json.dumps(arguments)) == arguments
@@ -210,6 +212,14 @@ async def test_before_its_day_a_scheduled_message_is_not_asked_about(messaggisms
     with pytest.raises(TimeIsUp):
         report_of(await told_by(trigger("m1", began=-3_600.0, ends=0.3)), "m1")
     assert asked(messaggisms_gateway) == []
+
+
+async def test_after_a_restart_too_it_asks_no_sooner_than_the_gateway_has_allowed(puppet: Puppet) -> None:
+    puppet.answers(success([MESSAGE]), success(DELIVERED))
+    allowed = time.monotonic() + 1.0
+    event = await told_by(taken_up_again(trigger("m1", not_before=after(1.0))))
+    assert report_of(event, "m1")["delivered"] == 1
+    assert time.monotonic() >= allowed
 
 
 async def test_it_finds_out_for_itself_that_a_message_is_scheduled(messaggisms_gateway: Gateway) -> None:

@@ -211,6 +211,11 @@ def test_a_process_that_goes_on_with_a_wait_keeps_its_rhythm() -> None:
     ]
 
 
+def test_a_process_that_goes_on_with_a_wait_asks_no_sooner_than_the_gateway_has_allowed() -> None:
+    watch = Simulated(ENROUTE).watch(pace=Pace(60.0), not_before=START + 90.0)
+    assert [watch.first_pause(START + after) for after in (1.0, 80.0, 130.0)] == [119.0, 40.0, 50.0]
+
+
 # --- what it makes of the answer --------------------------------------------------------------------------------------
 
 
