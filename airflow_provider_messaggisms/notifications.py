@@ -30,7 +30,7 @@ from airflow_provider_messaggisms.exceptions import ConfigurationError, Delivery
 from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.cost import check_max_parts, tally_of
 from airflow_provider_messaggisms.gateway.models import Message
-from airflow_provider_messaggisms.gateway.phone import mask_numbers
+from airflow_provider_messaggisms.gateway.phone import known_region, mask_numbers
 from airflow_provider_messaggisms.gateway.recipients import (
     Addressee,
     Recipients,
@@ -295,9 +295,14 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         )
 
     def _read_recipients(self, settings: Settings) -> Recipients:
+        try:
+            region = known_region(settings.default_region)
+        except ConfigurationError as error:
+            log.error("%s; only numbers with their prefix get this alarm", error)
+            region = None
         recipients = read_recipients(
             listed(personal_value(self.recipients)),
-            default_region=settings.default_region,
+            default_region=region,
             validate="possible",
             on_invalid="drop",
         )

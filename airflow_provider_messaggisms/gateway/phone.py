@@ -205,6 +205,11 @@ def _international(digits: str) -> str:
 
 
 def known_region(default_region: str | None) -> str | None:
+    """
+    Check a region; ``None`` and an empty text are none.
+
+    :raises ConfigurationError: It is no country of phonenumbers' list.
+    """
     if not default_region:
         return None
     import phonenumbers

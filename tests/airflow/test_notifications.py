@@ -254,6 +254,15 @@ def test_the_connection_knows_the_country_of_short_numbers(face: Face, gateway: 
     assert numbers(gateway) == {"+39-3491234567"}
 
 
+def test_a_country_that_is_none_keeps_only_those_from_their_alarm_who_need_it(
+    face: Face, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    connect(gateway, monkeypatch, default_region="UK")
+    face(alarm(recipients=["07400 123456", ANNA]), task_failed())
+    assert numbers(gateway) == {"+39-3491234567"}
+    assert "default_region 'UK' is not a country" in caplog.text
+
+
 def test_nobody_to_alarm_is_an_error(face: Face, gateway: Gateway) -> None:
     with pytest.raises(ConfigurationError, match="nobody is named"):
         face(alarm(recipients="{{ params.get('phone') or '' }}"), task_failed())

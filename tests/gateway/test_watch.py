@@ -21,7 +21,7 @@ from airflow_provider_messaggisms.gateway.models import (
     Valid,
 )
 from airflow_provider_messaggisms.gateway.pace import Pace
-from airflow_provider_messaggisms.gateway.stream import TallyBody
+from airflow_provider_messaggisms.gateway.stream import SlicedBody
 from airflow_provider_messaggisms.gateway.watch import TRUST, Watch
 from airflow_provider_messaggisms.gateway.wire import Call
 
@@ -143,7 +143,7 @@ def test_a_message_that_proves_large_later_is_treated_so_from_then_on(summary: d
     assert looks.count([SUMMARY, RECIPIENTS]) == 1
     gateway.recipients = [HANDSET] * 901
     assert looks_until_read(gateway, watch) <= SAFEGUARD_LOOKS
-    assert isinstance(gateway.last and gateway.last.collect(), TallyBody)
+    assert isinstance(gateway.last and gateway.last.collect(), SlicedBody)
 
 
 def looks_until_read(gateway: Simulated, watch: Watch) -> int:
