@@ -125,8 +125,8 @@ class MessaggiSmsDeliverySensor(WaitingOperator, BaseSensorOperator):
         if self._watch.since <= now:
             self._watch.since = now - passed  # when rescheduled, the wait began in another process
         pause = self._watch.pause(now)
-        if self.reschedule and self.slows_down:
-            pause = max(pause, _MIN_RESCHEDULE_SECONDS)
+        if self.reschedule:  # the next process will not know what the gateway has asked for
+            pause = max(pause, self._watch.retry_after, _MIN_RESCHEDULE_SECONDS if self.slows_down else 0.0)
         return max(0.0, min(pause, self.timeout - passed))
 
 

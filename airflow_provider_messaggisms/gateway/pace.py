@@ -38,7 +38,8 @@ MAX_BACK_OFF_SECONDS = 300.0
 #: Over how many seconds the first looks at a scheduled day are spread: midnight comes for all messages at once.
 SPREAD_SECONDS = 60.0
 
-#: How many looks in a row must fail before a wait may give up, however long its pauses are.
+#: How many looks in a row must fail before a wait may give up, however long its pauses are; unless the gateway asks for
+#: a pause that is longer than a wait bears.
 MIN_FAILURES = 3
 
 #: How long the gateway may fail to answer before a wait gives up. Survives an outage of half an hour with ease.

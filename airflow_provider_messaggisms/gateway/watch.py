@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_messaggisms.exceptions import MessaggiSmsError, reworded
+from airflow_provider_messaggisms.exceptions import MessaggiSmsError, RateLimitedError, reworded
 from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.delivery import (
     SAFEGUARD_LOOKS,
@@ -55,7 +55,7 @@ class Watch(msgspec.Struct):
     :param pace: How far apart the looks are.
     :param outage_tolerance: For how many seconds the gateway may fail to give a good answer.
     :param looks: How many looks other processes have made before.
-    :param not_before: Until when the gateway has asked another process to leave it alone.
+    :param not_before: Until when the gateway has asked to be left alone.
     :param say: Called with a logging level and a line whenever something has changed.
     :param chance: Gives numbers in [0, 1).
     """
@@ -82,18 +82,23 @@ class Watch(msgspec.Struct):
     _pending: dict[str, int] | None = None  # the counts last judged
     _failures: int = 0
     _failing_since: float = 0.0
+    _failure: MessaggiSmsError | None = None  # the last one
 
     def __post_init__(self) -> None:
         self._unmoved = self.looks % SAFEGUARD_LOOKS
+        self._failing_since = self.since
 
     def look(self, now: float) -> Look:
         """
-        Look once.
+        Look once, unless the gateway has asked to be left alone for longer.
 
         :returns: The delivery report once the rule is met, ``None`` as long as it may yet be.
         :raises DeliveryError: It cannot be met any more.
         :raises MessaggiSmsError: Any error that is permanent; any other that has lasted too long.
         """
+        if now < self.not_before:
+            self._leave_alone(now)
+            return None
         try:
             tally = yield from self._look(now)
         except MessaggiSmsError as error:
@@ -119,12 +124,16 @@ class Watch(msgspec.Struct):
 
     def first_pause(self, now: float) -> float:
         """Say how many seconds to pause before the first look of a process that goes on with this wait."""
-        start = max(now, self.not_before)
+        start = max(now, min(self.not_before, self._borne_until()))
         return start - now + self.pace.first_pause(start - self.since, self.chance())
 
     def pause(self, now: float) -> float:
         """Say how many seconds to pause before the next look."""
-        return self.pace.pause(now - self.since, self.chance(), failures=self._failures, retry_after=self.retry_after)
+        age = now - self.since
+        pause = self.pace.pause(age, self.chance(), failures=self._failures, retry_after=self.retry_after)
+        if self.retry_after:
+            pause = max(min(pause, self._borne_until() - now), self.pace.interval(age))
+        return pause
 
     def _look(self, now: float) -> Generator[Call[Any], Any, Tally | None]:
         if self._large is not False:
@@ -187,13 +196,27 @@ class Watch(msgspec.Struct):
         if not self._failures:
             self._failing_since = now
         self._failures += 1
-        self.retry_after = getattr(error, "retry_after_seconds", None) or 0.0
+        self._failure, self.retry_after = error, getattr(error, "retry_after_seconds", None) or 0.0
+        self.not_before = now + self.retry_after
         lasted = now - self._failing_since
         if self._failures >= MIN_FAILURES and lasted >= self.outage_tolerance:
             raise reworded(
                 error, f"{error}; {self._failures} looks in a row have failed in {lasted / 60:.0f} min: giving up"
             ) from error
         self._say_change(f"{error}; looking again later", logging.WARNING)
+
+    def _borne_until(self) -> float:
+        return self._failing_since + self.outage_tolerance
+
+    def _leave_alone(self, now: float) -> None:
+        """Do not ask before the gateway allows it; raise if that is longer than a failing gateway is borne."""
+        self.retry_after = self.not_before - now
+        if now >= self._borne_until():
+            raise reworded(
+                self._failure or RateLimitedError(429, None, ""),
+                f"message {self.message_id}: the gateway asks to be left alone for another {self.retry_after:.0f} s, "
+                f"after {(now - self._failing_since) / 60:.0f} min without a good answer: giving up",
+            ) from self._failure
 
     def _say_change(self, text: str, level: int = logging.INFO) -> None:
         """Say it unless it is what was said last: a line per change, not per look."""

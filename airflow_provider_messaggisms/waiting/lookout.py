@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator
+from copy import copy
 from math import ceil
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
@@ -69,8 +70,10 @@ class Lookout:
     async def exchange(self, call: Call[Any]) -> Any:
         """Make a call; return its value or its error, for whoever waits for it."""
         clock = asyncio.get_running_loop().time
-        if self._quiet is not None and clock() < self._quiet_until:
-            return self._quiet
+        if self._quiet is not None and (left := self._quiet_until - clock()) > 0:
+            quiet = copy(self._quiet)
+            quiet.retry_after_seconds = left
+            return quiet
         try:
             client = self._clients[-1] if self._clients else await self._open(None)
             try:

@@ -334,6 +334,15 @@ def test_rescheduled_it_leaves_the_scheduler_a_minute(messaggisms_gateway: Gatew
     assert next_pause(task, 0) == 60
 
 
+def test_rescheduled_it_leaves_the_gateway_alone_as_long_as_that_asks(
+    messaggisms_gateway: Gateway, context: Any
+) -> None:
+    messaggisms_gateway.fail_next("rate_limit", retry_after=7_200)
+    task = sensor(timeout=10_000, mode="reschedule")
+    poked(task, context, 1)
+    assert next_pause(task, 0) >= 7_200
+
+
 def test_a_fixed_interval_is_kept_to_the_letter_but_not_beyond_the_timeout(
     messaggisms_gateway: Gateway, context: Any
 ) -> None:

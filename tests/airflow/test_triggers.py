@@ -202,6 +202,20 @@ async def test_it_does_not_bear_failures_for_ever(puppet: Puppet) -> None:
     assert len(puppet.asked) == 3
 
 
+async def test_a_gateway_that_asks_for_a_week_is_asked_once_and_fails_each_wait_when_that_has_borne_enough(
+    puppet: Puppet,
+) -> None:
+    puppet.answers(refusal(429, Retry_After="604800"))
+    waits = [
+        trigger("m1", poke_interval=0.1, outage_tolerance=0.5),
+        trigger("m2", poke_interval=0.4, outage_tolerance=0.5),
+    ]
+    for event in await asyncio.gather(*(told_by(wait) for wait in waits)):
+        with pytest.raises(RateLimitedError, match="the gateway asks to be left alone for another 604"):
+            report_of(event, "m1")
+    assert len(puppet.asked) == 1
+
+
 async def test_an_interval_of_nothing_does_not_make_it_ask_all_the_time(messaggisms_gateway: Gateway) -> None:
     message_id = send(STUCK)
     await told_by(trigger(message_id, ends=0.45, poke_interval=0))

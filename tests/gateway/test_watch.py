@@ -20,7 +20,7 @@ from airflow_provider_messaggisms.gateway.models import (
     Statistics,
     Valid,
 )
-from airflow_provider_messaggisms.gateway.pace import Pace
+from airflow_provider_messaggisms.gateway.pace import DEFAULT_OUTAGE_TOLERANCE_SECONDS, Pace
 from airflow_provider_messaggisms.gateway.stream import SlicedBody
 from airflow_provider_messaggisms.gateway.watch import TRUST, Watch
 from airflow_provider_messaggisms.gateway.wire import Call
@@ -48,7 +48,7 @@ class Simulated:
         def say(level: int, text: str) -> None:
             self.told.append((level, text))
 
-        return Watch("m1", START, say=say, chance=lambda: 0.0, **parts)
+        return Watch("m1", START, say=say, **{"chance": lambda: 0.0, **parts})
 
     def look(self, watch: Watch, after: float = 0.0) -> Any:
         """Make one look, so many seconds after the first."""
@@ -321,7 +321,7 @@ def test_an_outage_is_borne_until_it_has_lasted_too_long(error: errors.MessaggiS
     gateway = Simulated(ENROUTE)
     gateway.error = error
     watch = gateway.watch(outage_tolerance=1800.0)
-    for after in (0.0, 600.0, 1200.0, 1799.0):
+    for after in (0.0, 600.0, 1200.0, 1700.0):
         assert gateway.look(watch, after) is None
     with pytest.raises(type(error), match="5 looks in a row have failed in 30 min: giving up") as caught:
         gateway.look(watch, 1800.0)
@@ -353,7 +353,7 @@ def test_an_answer_ends_an_outage_and_is_told() -> None:
 
 def test_pauses_grow_while_looks_fail_and_are_never_shorter_than_the_gateway_asks() -> None:
     gateway = Simulated(ENROUTE)
-    watch = gateway.watch()
+    watch = gateway.watch(pace=Pace(5.0))
     ordinary = watch.pause(START)
     gateway.error = errors.GatewayUnavailableError(503, None, "")
     pauses = []
@@ -365,8 +365,42 @@ def test_pauses_grow_while_looks_fail_and_are_never_shorter_than_the_gateway_ask
     gateway.look(watch)
     assert watch.pause(START) == 250.0
     gateway.error = None
+    gateway.look(watch, 250.0)
+    assert watch.pause(START + 250.0) == ordinary
+
+
+def test_a_gateway_that_asks_for_more_than_is_borne_is_left_alone_until_that_is_over_and_not_asked_again() -> None:
+    gateway = Simulated(ENROUTE)
+    gateway.error = errors.GatewayUnavailableError(503, None, "Gone", retry_after_seconds=604_800.0)
+    watch = gateway.watch(chance=lambda: 0.9)
     gateway.look(watch)
-    assert watch.pause(START) == ordinary
+    assert watch.pause(START) == DEFAULT_OUTAGE_TOLERANCE_SECONDS
+    assert gateway.asked_by(watch, 1_800.0) == []
+    assert watch.pause(START + 1_800.0) == DEFAULT_OUTAGE_TOLERANCE_SECONDS - 1_800.0
+    with pytest.raises(
+        errors.GatewayUnavailableError, match="for another 601200 s, after 60 min without a good"
+    ) as caught:
+        gateway.look(watch, DEFAULT_OUTAGE_TOLERANCE_SECONDS)
+    assert vars(caught.value) == vars(gateway.error)
+    assert gateway.asked == [SUMMARY]
+
+
+def test_a_process_that_goes_on_with_a_wait_bears_no_more_than_the_one_before() -> None:
+    gateway = Simulated(ENROUTE)
+    watch = gateway.watch(pace=Pace(60.0), not_before=START + 604_800.0)
+    pause = watch.first_pause(START + 1.0)
+    assert DEFAULT_OUTAGE_TOLERANCE_SECONDS <= 1.0 + pause <= DEFAULT_OUTAGE_TOLERANCE_SECONDS + 60.0
+    with pytest.raises(errors.RateLimitedError, match="after 61 min without a good answer: giving up"):
+        gateway.look(watch, 1.0 + pause)
+    assert gateway.asked == []
+
+
+def test_a_pause_that_the_gateway_asks_for_is_never_cut_below_the_interval() -> None:
+    gateway = Simulated(ENROUTE)
+    gateway.error = errors.RateLimitedError(429, None, "", retry_after_seconds=250.0)
+    watch = gateway.watch(pace=Pace(200.0), outage_tolerance=60.0)
+    gateway.look(watch)
+    assert watch.pause(START) == 200.0
 
 
 events = st.lists(st.sampled_from(["answer", "move", *TRANSIENT]), max_size=40)
@@ -385,5 +419,5 @@ def test_whatever_happens_in_between_an_end_is_seen(happens: list[Any], size: in
             assert report["delivered"] == size
             return
     gateway.error, gateway.recipients, gateway.summary = None, [HANDSET] * size, {}
-    seen = [gateway.look(watch, 100.0 + look) for look in range(SAFEGUARD_LOOKS * TRUST + 1)]
+    seen = [gateway.look(watch, 1_000.0 + look) for look in range(SAFEGUARD_LOOKS * TRUST + 1)]
     assert next(report for report in seen if report)["delivered"] == size

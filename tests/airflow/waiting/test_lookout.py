@@ -137,6 +137,7 @@ async def test_a_gateway_that_asks_to_be_left_alone_is_left_alone_by_all(puppet:
     async with Seat(CONN_ID, "m1") as one, Seat(CONN_ID, "m2") as other:
         told = [await one.follow(tally("m1")), await other.follow(tally("m2")), await one.follow(tally("m1"))]
     assert [type(error) for error in told] == [RateLimitedError] * 3
+    assert 60.0 == told[0].retry_after_seconds > told[1].retry_after_seconds > told[2].retry_after_seconds > 50.0
     assert len(puppet.asked) == 1
 
 
