@@ -256,6 +256,19 @@ def _reason(recipient: Delivery) -> str:
     return mask_numbers(error or described or "the gateway gives no reason")
 
 
+def check_reachable(message: Message) -> None:
+    """
+    Check that there is, or may yet be, somebody whom a message can reach.
+
+    :raises DeliveryError: The gateway calls all its recipients invalid, and its transaction is not open.
+    """
+    invalid = message.recipients.invalid.total
+    if invalid and not message.recipients.valid.count and not message.transaction:
+        summary = f"0 delivered; the gateway calls all recipients invalid ({invalid})"
+        report = {**Tally().verdict(message.id, Rule()).report, "summary": summary}
+        raise DeliveryError(f"message {message.id}: {summary}", report=report)
+
+
 def is_large(message: Message) -> bool:
     """Tell whether a message has so many recipients that the summary is read before they are."""
     return (message.statistics.total or message.recipients.valid.count) > SUMMARY_ABOVE

@@ -29,6 +29,7 @@ from airflow_provider_messaggisms.gateway.delivery import (
     Fate,
     Rule,
     Tally,
+    check_reachable,
     is_large,
     worth_reading,
 )
@@ -138,6 +139,7 @@ class Watch(msgspec.Struct):
     def _look(self, now: float) -> Generator[Call[Any], Any, Tally | None]:
         if self._large is not False:
             message: Message = yield calls.get_message(self.message_id)
+            check_reachable(message)
             if self._is_scheduled(message, now):
                 return None
             self._large = self._large or is_large(message)
@@ -149,6 +151,8 @@ class Watch(msgspec.Struct):
             self._trust = TRUST if self._agrees(tally) else 1
         elif tally.total > SUMMARY_ABOVE:  # its transaction was open at the first look, or its summary counts nothing
             self._large, self._get_tally = True, None
+        elif not tally.total:  # ask again whether there may yet be any
+            self._large = None
         return tally
 
     def _is_scheduled(self, message: Message, now: float) -> bool:

@@ -171,6 +171,13 @@ def test_it_fails_for_good_when_the_sms_cannot_arrive(
     assert "1230001" not in plain(error)
 
 
+def test_a_message_of_which_all_recipients_are_invalid_has_failed(messaggisms_gateway: Gateway, wait: Wait) -> None:
+    error = wait(send("+39 349 123 0009")).error
+    assert isinstance(error, errors.DeliveryError)
+    assert isinstance(error, AirflowFailException)
+    assert error.report["total"] == 0
+
+
 @pytest.mark.parametrize(("number", "state"), [(EXPIRED, "EXPIRED_EXPIRED"), (REJECTED, "REJECTED_NETWORK")])
 def test_an_sms_that_expired_or_was_rejected_has_failed(
     messaggisms_gateway: Gateway, wait: Wait, number: str, state: str

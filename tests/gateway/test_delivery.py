@@ -19,6 +19,7 @@ from airflow_provider_messaggisms.gateway.delivery import (
     Rule,
     Tally,
     Verdict,
+    check_reachable,
     fate_of,
     is_large,
     judge,
@@ -27,6 +28,7 @@ from airflow_provider_messaggisms.gateway.delivery import (
 )
 from airflow_provider_messaggisms.gateway.models import (
     Delivery,
+    Invalid,
     Message,
     RecipientCounts,
     Report,
@@ -360,6 +362,27 @@ def test_a_message_is_large_by_its_statistics_or_else_by_its_recipients() -> Non
     assert is_large(summary(valid=SUMMARY_ABOVE + 1))
     assert is_large(summary(valid=SUMMARY_ABOVE + 1, total=0))
     assert not is_large(summary())
+
+
+@pytest.mark.parametrize(("valid", "invalid", "transaction"), [(1, 2, False), (0, 0, False), (0, 2, True)])
+def test_a_message_is_reachable_while_it_has_or_may_get_a_valid_recipient(
+    valid: int, invalid: int, transaction: bool
+) -> None:
+    counts = RecipientCounts(valid=Valid(count=valid), invalid=Invalid(total=invalid))
+    check_reachable(Message(id="m1", recipients=counts, transaction=transaction))
+
+
+@pytest.mark.parametrize("transaction", [False, None])
+def test_a_message_with_invalid_recipients_alone_reaches_nobody(transaction: bool | None) -> None:
+    message = Message(
+        id="m1", recipients=RecipientCounts(invalid=Invalid(total=2, list=[NUMBER, "12"])), transaction=transaction
+    )
+    with pytest.raises(DeliveryError) as caught:
+        check_reachable(message)
+    assert str(caught.value) == "message m1: 0 delivered; the gateway calls all recipients invalid (2)"
+    assert set(caught.value.report) == set(judge("m1", [], ALL).report)
+    assert caught.value.report["delivered"] == 0
+    json.dumps(caught.value.report)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from airflow_provider_messaggisms import exceptions as errors
 from airflow_provider_messaggisms.gateway.delivery import SAFEGUARD_LOOKS, Rule, Tally, judge
 from airflow_provider_messaggisms.gateway.models import (
     Delivery,
+    Invalid,
     Message,
     Options,
     RecipientCounts,
@@ -86,7 +87,11 @@ class Simulated:
             id="m1",
             timestamp=made,
             options=Options(timestamp_send=self.summary.get("timestamp_send", made)),
-            recipients=RecipientCounts(valid=Valid(count=self.summary.get("valid", len(self.recipients)))),
+            recipients=RecipientCounts(
+                valid=Valid(count=self.summary.get("valid", len(self.recipients))),
+                invalid=Invalid(total=self.summary.get("invalid", 0)),
+            ),
+            transaction=self.summary.get("transaction", False),
             statistics=Statistics(total=total, delivered=delivered, error=error, sent=self.summary.get("sent")),
         )
 
@@ -233,6 +238,15 @@ def test_a_delivery_that_cannot_succeed_any_more_is_an_error_with_the_report() -
     with pytest.raises(errors.DeliveryError) as caught:
         gateway.look(gateway.watch())
     assert caught.value.report == judge("m1", [GONE, ENROUTE], Rule()).report
+
+
+def test_a_message_with_invalid_recipients_alone_has_failed_once_its_transaction_is_closed() -> None:
+    gateway = Simulated(invalid=2, transaction=True)
+    watch = gateway.watch()
+    assert gateway.look(watch) is None
+    gateway.summary["transaction"] = False
+    with pytest.raises(errors.DeliveryError, match="all recipients invalid"):
+        gateway.look(watch)
 
 
 def test_the_rule_decides() -> None:
