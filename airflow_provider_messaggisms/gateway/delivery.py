@@ -18,7 +18,7 @@ from typing import Any, Self
 import msgspec
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError, DeliveryError
-from airflow_provider_messaggisms.gateway.models import Delivery, Message
+from airflow_provider_messaggisms.gateway.models import Delivery, Message, ReportError
 from airflow_provider_messaggisms.gateway.phone import mask, mask_numbers
 from airflow_provider_messaggisms.gateway.value import Value
 
@@ -239,7 +239,7 @@ def _after(recipient: Delivery) -> str:
 
 
 def _failure(index: int, recipient: Delivery, state: str) -> dict[str, Any]:
-    error = recipient.report.error if recipient.report else None
+    error = _error_of(recipient)
     return {
         "index": index,
         "number": mask(recipient.number or ""),
@@ -249,11 +249,15 @@ def _failure(index: int, recipient: Delivery, state: str) -> dict[str, Any]:
     }
 
 
+def _error_of(recipient: Delivery) -> ReportError | None:
+    error = recipient.report.error if recipient.report else None
+    return error if error and error.id != 0 and error.name != "NO_ERROR" else None
+
+
 def _reason(recipient: Delivery) -> str:
-    report = recipient.report
-    error = (report.error.description or report.error.name) if report and report.error else None
-    described = report.status.description if report and report.status else None
-    return mask_numbers(error or described or "the gateway gives no reason")
+    error, status = _error_of(recipient), recipient.report.status if recipient.report else None
+    told = (error and (error.description or error.name)) or (status and status.description)
+    return mask_numbers(told or "the gateway gives no reason")
 
 
 def check_reachable(message: Message) -> None:

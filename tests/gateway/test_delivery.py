@@ -242,11 +242,15 @@ def test_the_report_is_plain_json_with_counts_price_and_each_failure() -> None:
         (ReportError(description="Nobody there", name="EC"), "Nobody there"),
         (ReportError(name="EC_ABSENT"), "EC_ABSENT"),
         (ReportError(), "described REJECTED_NETWORK"),
+        (ReportError(id=0, description="No Error", permanent=False), "described REJECTED_NETWORK"),
+        (ReportError(name="NO_ERROR", description="No Error", permanent=False), "described REJECTED_NETWORK"),
+        (ReportError(id=1, description="Nobody there"), "Nobody there"),
         (None, "described REJECTED_NETWORK"),
     ],
 )
 def test_the_reason_is_the_most_telling_word_of_the_gateway(error: ReportError | None, reason: str) -> None:
-    assert judge("m1", [sms("REJECTED_NETWORK", error=error)], ALL).report["failed"][0]["reason"] == reason
+    (failure,) = judge("m1", [sms("REJECTED_NETWORK", error=error)], ALL).report["failed"]
+    assert (failure["reason"], failure["permanent"]) == (reason, None)
 
 
 def test_a_failure_without_any_report_still_has_a_reason() -> None:
