@@ -104,11 +104,15 @@ _PREFIXES = {
 }
 _AT_OPERATOR = "DELIVERED_TO_OPERATOR"
 
+#: The names that the contract gives to ids of a status, for reports that lack the name.
+_NAMES: dict[int | None, str] = {2: _AT_OPERATOR, 5: "DELIVERED_TO_HANDSET"}
+
 
 def state_of(recipient: Delivery) -> str:
     """Name a recipient's state as precisely as the gateway does; ``NOT_DISPATCHED`` before it says anything."""
     status = recipient.report.status if recipient.report else None
-    return (status and status.name) or recipient.state_description or recipient.state or "NOT_DISPATCHED"
+    name = status and (status.name or _NAMES.get(status.id))
+    return name or recipient.state_description or recipient.state or "NOT_DISPATCHED"
 
 
 def fate_of(recipient: Delivery, rule: Rule) -> Fate | None:

@@ -97,6 +97,8 @@ def test_delivered_to_the_operator_is_final_only_if_the_rule_says_so() -> None:
     assert fate_of(OPERATOR, ALL) is Fate.PENDING
     assert fate_of(OPERATOR, AT_OPERATOR_IS_ENOUGH) is Fate.DELIVERED
     assert fate_of(sms("DELIVERED_TO_MOON"), AT_OPERATOR_IS_ENOUGH) is None
+    by_id_alone = Delivery(state="DELIVERED", report=Report(status=Status(id=2, groupId=3)))
+    assert fate_of(by_id_alone, ALL) is Fate.PENDING
 
 
 @pytest.mark.parametrize(
@@ -115,6 +117,10 @@ def test_delivered_to_the_operator_is_final_only_if_the_rule_says_so() -> None:
             "EXPIRED_EXPIRED",
         ),
         (Delivery(state="PENDING", report=Report(status=Status(name=None))), "PENDING"),
+        (Delivery(state="DELIVERED", report=Report(status=Status(id=2, groupId=3))), "DELIVERED_TO_OPERATOR"),
+        (Delivery(state="DELIVERED", report=Report(status=Status(id=5, groupId=3))), "DELIVERED_TO_HANDSET"),
+        (Delivery(state="DELIVERED", report=Report(status=Status(id=99, groupId=3))), "DELIVERED"),
+        (Delivery(report=Report(status=Status(id=2, name="EXPIRED_EXPIRED"))), "EXPIRED_EXPIRED"),
     ],
 )
 def test_the_most_precise_word_for_a_state_counts(recipient: Delivery, state: str) -> None:
