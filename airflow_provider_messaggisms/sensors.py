@@ -45,7 +45,8 @@ class MessaggiSmsDeliverySensor(WaitingOperator, BaseSensorOperator):
         7 days (Airflow's); an SMS can take two.
     :param deferrable: Wait in the triggerer, which holds ten thousand waits as easily as one, and not in a worker.
         Default: ``[operators] default_deferrable``. The message is looked at once before.
-    :param exponential_backoff: Airflow's own pace; not while deferred.
+    :param exponential_backoff: Airflow's own pace; not while deferred, and not before the gateway allows it or a
+        scheduled day begins.
 
     The parameters of :class:`~airflow_provider_messaggisms.waiting.operator.WaitingOperator` say when it has succeeded.
 
@@ -119,14 +120,18 @@ class MessaggiSmsDeliverySensor(WaitingOperator, BaseSensorOperator):
 
     def _get_next_poke_interval(self, started_at: Any, run_duration: Callable[[], float], poke_count: int) -> float:
         """Pace the looks, poked or rescheduled; never beyond the time-out."""
-        if self.exponential_backoff or self._watch is None:
-            return float(super()._get_next_poke_interval(started_at, run_duration, poke_count))
+        airflows = float(super()._get_next_poke_interval(started_at, run_duration, poke_count))
+        if self._watch is None:
+            return airflows
         now, passed = time.time(), run_duration()
         if self._watch.since <= now:
             self._watch.since = now - passed  # when rescheduled, the wait began in another process
         pause = self._watch.pause(now)
         if self.reschedule:  # the next process will not know what the gateway has asked for
             pause = max(pause, self._watch.retry_after, _MIN_RESCHEDULE_SECONDS if self.slows_down else 0.0)
+        if self.exponential_backoff:
+            told_to_wait = self._watch.retry_after or self._watch.since > now
+            pause = max(pause, airflows) if told_to_wait else airflows
         return max(0.0, min(pause, self.timeout - passed))
 
 

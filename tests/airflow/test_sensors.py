@@ -367,6 +367,24 @@ def test_a_scheduled_message_is_left_alone_until_its_day(messaggisms_gateway: Ga
     assert next_pause(task, 0) > begins.timestamp() - time.time() - 1
 
 
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+def test_airflows_own_pace_is_followed_where_the_gateway_does_not_ask_for_more(
+    messaggisms_gateway: Gateway, context: Any, mode: str
+) -> None:
+    backing_off: dict[str, Any] = {"exponential_backoff": True, "timeout": timedelta(days=9), "mode": mode}
+    task = sensor(send(STUCK), poke_interval=1_000, **backing_off)
+    poked(task, context, 1)
+    assert 500 <= next_pause(task, 0) < 1_000
+    day = datetime.now(UTC).date() + timedelta(days=3)
+    task = sensor(send(timestamp_send=day.isoformat()), **backing_off)
+    poked(task, context, 1)
+    assert next_pause(task, 0) > timedelta(days=1).total_seconds()
+    messaggisms_gateway.fail_next("rate_limit", retry_after=600)
+    task = sensor(**backing_off)
+    poked(task, context, 1)
+    assert 600 <= next_pause(task, 0) <= 900
+
+
 # --- deferred ---------------------------------------------------------------------------------------------------------
 
 
