@@ -28,7 +28,7 @@ from airflow_provider_messaggisms.sensors import MessaggiSmsDeliverySensor
 from airflow_provider_messaggisms.waiting import outcome
 from airflow_provider_messaggisms.waiting.operator import WaitingOperator
 from tests.airflow.conftest import Run, plain
-from tests.airflow.puppet import Puppet, success
+from tests.airflow.puppet import Connection, Puppet, success, then
 from tests.airflow.waiting.waits import NUMBER, RECIPIENTS, SUMMARY, asked, finished, send
 
 STUCK_AT_OPERATOR, STUCK, UNDELIVERABLE, EXPIRED, REJECTED = (
@@ -283,6 +283,24 @@ def test_rescheduled_it_counts_its_looks_over_all_processes_and_reads_the_recipi
 
 def poked(task: MessaggiSmsDeliverySensor, context: Any, times: int) -> list[bool]:
     return [task.poke(context).is_done for _ in range(times)]
+
+
+@pytest.mark.parametrize("state", ["DELIVERED_TO_HANDSET", "UNDELIVERABLE_NOT_DELIVERED"])
+def test_it_leaves_no_connection_open(puppet: Puppet, context: Any, state: str) -> None:
+    message = {"id": "m1", "statistics": {"total": 1}, "recipients": {"valid": {"count": 1}}}
+    closed = threading.Event()
+
+    def wait_for_its_end(connection: Connection) -> None:
+        if not connection.raw.recv(1):
+            closed.set()
+
+    recipients = success([{"number": "+39-3491234567", "state": state}])
+    puppet.answers(success([message]), then(recipients, wait_for_its_end))
+    task = sensor()
+    with suppress(errors.DeliveryError):
+        task.execute(context)
+    assert closed.wait(5)
+    del task  # not sooner, for then its end would close the connection
 
 
 def test_a_summary_that_stands_still_is_checked_against_the_recipients_at_every_tenth_look(

@@ -79,6 +79,13 @@ def test_waits_that_began_together_drift_apart_when_nobody_has_fixed_their_inter
     assert len({Pace().pause(0.0, chance / 10) for chance in range(10)}) == 10
 
 
+@pytest.mark.parametrize(("age", "failures"), [(0.0, 1), (0.0, 9), (-60.0, 0)], ids=["failing", "long", "midnight"])
+def test_nor_do_waits_march_in_step_after_a_failure_or_into_a_day(age: float, failures: int) -> None:
+    for pace in (Pace(), Pace(5.0)):
+        pauses = {pace.pause(age, chance / 10, failures=failures, retry_after=400.0) for chance in range(10)}
+        assert len(pauses) == 10
+
+
 @pytest.mark.parametrize("value", [-1, -0.001, "5", None, True, float("nan"), float("inf"), [], b"1"])
 def test_what_is_no_duration_is_refused_by_name(value: Any) -> None:
     with pytest.raises(ConfigurationError, match="poke_interval"):

@@ -342,6 +342,17 @@ def test_an_outage_is_borne_until_it_has_lasted_too_long(error: errors.MessaggiS
     assert vars(caught.value) == vars(error)
 
 
+def test_an_outage_of_half_an_hour_is_borne_unless_told_otherwise() -> None:
+    gateway = Simulated(ENROUTE)
+    gateway.error = errors.NotSentError("refused")
+    watch = gateway.watch()
+    for after in range(0, 1_801, 60):
+        assert gateway.look(watch, after) is None
+    gateway.error = None
+    gateway.recipients = [HANDSET]
+    assert gateway.look(watch, 1_860.0)["delivered"] == 1
+
+
 def test_two_failures_are_never_an_outage_however_far_apart() -> None:
     gateway = Simulated(ENROUTE)
     gateway.error = errors.NotSentError("refused")
