@@ -28,7 +28,7 @@ T = TypeVar("T")
 C = TypeVar("C", bound="Collector")
 
 _MESSAGE = Reader(Envelope[list[Message] | Message])
-_SUMMARIES = Reader(Envelope[list[MessageSummary]])
+_SUMMARIES = Reader(Envelope[list[MessageSummary] | MessageSummary])
 _RECIPIENTS = Reader(Envelope[list[Recipient] | Recipient])
 _DELIVERIES = Reader(Envelope[list[Delivery] | Delivery])
 
@@ -42,7 +42,7 @@ def list_messages() -> Call[list[MessageSummary]]:
 
     def parse(response: Response) -> list[MessageSummary]:
         try:
-            return read(request, response, _SUMMARIES).data or []
+            return _as_list(read(request, response, _SUMMARIES).data)
         except MessageNotFoundError as error:
             if error.code == _NO_MESSAGES:
                 return []

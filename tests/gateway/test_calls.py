@@ -289,6 +289,17 @@ def test_the_list_of_messages_is_read() -> None:
     assert (second.sender, second.timestamp, third.timestamp) == (None, None, None)
 
 
+def test_a_list_of_one_message_may_come_as_an_object() -> None:
+    (only,) = calls.list_messages().parse(success({"id": ID, "sender": "Depot"}))
+    assert (only.id, only.sender) == (ID, "Depot")
+
+
+@pytest.mark.parametrize("data", [{}, {"messages": []}, "none"])
+def test_what_is_no_message_is_no_list_of_one(data: Any) -> None:
+    with pytest.raises(errors.ProtocolError):
+        calls.list_messages().parse(success(data))
+
+
 @pytest.mark.parametrize("answer", [refusal(404, 203), refusal(200, 203), success([]), success(None)])
 def test_an_account_without_messages_has_an_empty_list(answer: Any) -> None:
     assert calls.list_messages().parse(answer) == []
