@@ -9,6 +9,7 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -319,6 +320,21 @@ def test_too_large_an_answer_is_a_protocol_error_and_is_not_read_to_its_end(
     with pytest.raises(errors.ProtocolError, match=r"larger than 4999 bytes and was not read .* HTTP \d") as caught:
         open_transport(puppet.url, max_answer_bytes=4_999).send(READ)
     assert caught.value.status in (200, 503)
+
+
+def test_ten_seconds_are_given_to_connect_and_thirty_to_answer_if_nobody_says_otherwise() -> None:
+    with requests_mock.Mocker() as gateway, SyncTransport(Settings("https://ws.messaggisms.com", TOKEN)) as transport:
+        gateway.post("https://ws.messaggisms.com/messages/")
+        transport.send(SEND)
+    assert gateway.last_request.timeout == (10.0, 30.0)
+
+
+@pytest.mark.parametrize("transport", [SyncTransport, AsyncTransport])
+def test_an_answer_may_be_512_mib_large_and_take_four_minutes_if_nobody_says_otherwise(transport: Any) -> None:
+    assert {name: one.default for name, one in signature(transport).parameters.items() if name != "settings"} == {
+        "total_seconds": 240.0,
+        "max_answer_bytes": 512 * 1024 * 1024,
+    }
 
 
 def test_too_large_an_answer_shows_its_first_characters_and_nothing_personal(
