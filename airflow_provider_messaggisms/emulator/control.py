@@ -76,6 +76,7 @@ class Control:
         self.callbacks = Callbacks(self.store)
         self.intake = Intake()
         self.tokens: dict[str, Methods] = {}
+        self.resets = 0
         self.reset(Wishes())
 
     def reset(self, wishes: Wishes) -> None:
@@ -86,6 +87,7 @@ class Control:
         """
         now = _instant(wishes.now) if wishes.now else None
         personality = Personality.read(asdict(self.beginning.personality) | wishes.personality)
+        self.resets += 1
         self.store.clock.reset(now)
         self.store.reset(self.beginning.credit_eur if wishes.credit is None else wishes.credit, personality)
         self.record.exchanges.clear()

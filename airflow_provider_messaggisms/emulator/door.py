@@ -47,7 +47,8 @@ class Door:
         if fault is None:
             await handler(scope, receive, noting_send)
         else:
-            await spoil(fault, handler, scope, receive, noting_send)
+            resets = self.control.resets
+            await spoil(fault, handler, scope, receive, noting_send, lambda: self.control.resets != resets)
 
     def _refusal(self, scope: Scope) -> refusals.Refusal | None:
         kind, _, token = Headers(scope=scope).get("authorization", "").partition(" ")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from starlette.responses import HTMLResponse
@@ -35,8 +36,14 @@ def handing_out_transport(protocol: type[asyncio.Protocol]) -> type[asyncio.Prot
     return Protocol
 
 
-async def spoil(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Let a request to ``app`` go wrong as the fault says."""
+async def spoil(
+    fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send, is_forgotten: Callable[[], bool]
+) -> None:
+    """
+    Let a request to ``app`` go wrong as the fault says.
+
+    :param is_forgotten: Tells whether there was a reset meanwhile: what comes late from before is not handled then.
+    """
     refusal = _refusal(fault)
     if refusal is not None:
         await refused(refusal)(scope, receive, send)
@@ -44,6 +51,9 @@ async def spoil(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send
     if fault.kind == "slow_before":
         receive = await _received(receive)
         await asyncio.sleep(fault.seconds)
+        if is_forgotten():
+            await _cut(scope, receive)
+            return
     answer = _Answer()
     if fault.kind not in _UNHANDLED:
         await app(scope, receive, answer.note)

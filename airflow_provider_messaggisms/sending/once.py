@@ -53,8 +53,8 @@ from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 
 log = logging.getLogger(__name__)
 
-#: The states in Airflow 2's database of a task that runs; ``airflow tasks test`` leaves none.
-_RUNNING = ("running", None)
+#: The states in Airflow 2's database of a task whose try is over, though its process may go on.
+_OVER = ("up_for_retry", "failed", "success", "skipped", "restarting", "removed")
 
 #: What says that the gateway may have accepted although it did not say so.
 UNKNOWN = (OutcomeUnknownError, GatewayUnavailableError, ProtocolError)
@@ -229,7 +229,7 @@ class Once:
         elif hasattr(ti, "refresh_from_db"):  # Airflow 2
             mine = ti.try_number
             ti.refresh_from_db()
-            if ti.try_number != mine or ti.state not in _RUNNING:
+            if ti.try_number != mine or ti.state in _OVER:
                 raise MessaggiSmsError(
                     f"try {mine} of this task has been superseded: try {ti.try_number} is {ti.state}; stopping"
                 )

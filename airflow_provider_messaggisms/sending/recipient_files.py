@@ -125,17 +125,17 @@ class RecipientFile:
 @contextmanager
 def _lines_of(path: Any) -> Iterator[Iterator[str]]:
     try:
-        storage = ObjectStoragePath(path)
-    except (ValueError, ImportError) as error:  # a protocol that nobody knows, or whose library is not installed
-        raise ConfigurationError(f"recipients_path: {path} cannot be opened ({error})") from None
-    try:
-        with storage.open("r", encoding="utf-8-sig", newline="") as file:  # type: ignore[no-untyped-call]
-            # Airflow 2 wraps the file in something that cannot be iterated over.
-            yield iter(file) if hasattr(type(file), "__iter__") else iter(file.readline, "")
+        file = ObjectStoragePath(path).open("r", encoding="utf-8-sig", newline="")  # type: ignore[no-untyped-call]
     except FileNotFoundError:
         raise ConfigurationError(f"recipients_path: there is no file {path}") from None
     except (IsADirectoryError, NotADirectoryError, PermissionError) as error:
         raise ConfigurationError(f"recipients_path: {path} cannot be read ({type(error).__name__})") from None
+    except (ValueError, ImportError) as error:  # a protocol that nobody knows, or whose library is not installed
+        raise ConfigurationError(f"recipients_path: {path} cannot be opened ({error})") from None
+    try:
+        with file:
+            # Airflow 2 wraps the file in something that cannot be iterated over.
+            yield iter(file) if hasattr(type(file), "__iter__") else iter(file.readline, "")
     except UnicodeDecodeError:
         raise ConfigurationError(f"recipients_path: {path} is not UTF-8 text; save it as such") from None
 

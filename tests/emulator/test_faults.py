@@ -218,3 +218,22 @@ def test_the_token_can_lack_a_scope(call: Call, messaggisms_gateway: Gateway) ->
     assert call("GET", "/messages/", token="reader").status == 404
     messaggisms_gateway.reset()
     assert call("GET", "/messages/", token="reader").status == 401
+
+
+def test_what_comes_late_from_before_a_reset_is_not_handled(call: Call, messaggisms_gateway: Gateway) -> None:
+    messaggisms_gateway.fail_next("slow_before", method="POST", seconds=0.5)
+    lost: list[BaseException] = []
+
+    def send() -> None:
+        with pytest.raises(LOST) as caught:
+            call("POST", "/messages/", SEND)
+        lost.append(caught.value)
+
+    waiting = threading.Thread(target=send)
+    waiting.start()
+    while not messaggisms_gateway.requests():
+        pass
+    messaggisms_gateway.reset()
+    waiting.join()
+    assert lost
+    assert messaggisms_gateway.inbox() == []

@@ -109,7 +109,15 @@ def test_a_sender_that_changes_between_two_tries_hides_nothing(messaggisms_gatew
 
 @pytest.mark.parametrize(
     ("try_number", "state", "may_send"),
-    [(1, "running", True), (1, None, True), (2, "running", False), (1, "up_for_retry", False), (1, "failed", False)],
+    [
+        (1, "running", True),
+        (1, "scheduled", True),  # in `dag.test()`
+        (1, None, True),  # in `airflow tasks test`
+        (2, "running", False),
+        (2, "scheduled", False),
+        (1, "up_for_retry", False),
+        (1, "failed", False),
+    ],
 )
 def test_on_airflow_2_an_orphan_finds_out_that_it_is_one(try_number: int, state: str | None, may_send: bool) -> None:
     class InDatabase(SimpleNamespace):
