@@ -31,6 +31,14 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Once, "pauses_seconds", (0.0, 0.05))
 
 
+def interrupted(context: dict[str, Any], gateway: Gateway, *, max_tries: int = 8) -> None:
+    """Run a first try that leaves an open transaction behind, with two recipients in it."""
+    context["ti"].max_tries = max_tries
+    gateway.fail_next("drop_before", method="PUT")
+    with pytest.raises(OutcomeUnknownError):
+        execute(context)
+
+
 # --- later tries ------------------------------------------------------------------------------------------------------
 
 
@@ -225,10 +233,7 @@ def test_what_an_earlier_try_left_open_is_deleted_when_a_later_one_cannot_even_b
 ) -> None:
     if not with_task_state:
         del context["task_state_store"]
-    context["ti"].max_tries = 8
-    messaggisms_gateway.fail_next("drop_before", method="PUT")
-    with pytest.raises(OutcomeUnknownError):
-        execute(context)
+    interrupted(context, messaggisms_gateway)
     with pytest.raises(ConfigurationError):
         again(context, **argument)
     # Without task state nobody knows what to search for before recipients and sender are read.
@@ -239,10 +244,7 @@ def test_what_an_earlier_try_left_open_is_deleted_when_a_later_one_cannot_even_b
 def test_a_last_try_whose_search_fails_deletes_what_is_open(
     context: dict[str, Any], messaggisms_gateway: Gateway
 ) -> None:
-    context["ti"].max_tries = 1
-    messaggisms_gateway.fail_next("drop_before", method="PUT")
-    with pytest.raises(OutcomeUnknownError):
-        execute(context)
+    interrupted(context, messaggisms_gateway, max_tries=1)
     messaggisms_gateway.fail_next("status_before", method="GET", times=3)
     with pytest.raises(GatewayError):
         again(context)
@@ -252,10 +254,7 @@ def test_a_last_try_whose_search_fails_deletes_what_is_open(
 def test_a_try_to_other_people_deletes_what_was_open_for_the_ones_before(
     context: dict[str, Any], messaggisms_gateway: Gateway
 ) -> None:
-    context["ti"].max_tries = 8
-    messaggisms_gateway.fail_next("drop_before", method="PUT")
-    with pytest.raises(OutcomeUnknownError):
-        execute(context)
+    interrupted(context, messaggisms_gateway)
     again(context, recipients=people(4))
     assert left_open(messaggisms_gateway) == []
     assert phones(messaggisms_gateway) == Counter(people(4))
