@@ -19,6 +19,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.cost import Tally
+from airflow_provider_messaggisms.gateway.phone import known_region
 from airflow_provider_messaggisms.gateway.recipients import (
     Addressee,
     OnInvalid,
@@ -83,6 +84,8 @@ class RecipientFile:
             else:
                 self._numbers[addressee.number] = None
                 self.tally.add(addressee.fields)
+        if self.dropped:
+            known_region(default_region)  # a wrong one would be no fault of the numbers
         if not self._numbers:
             first = f"; the first: {self.dropped[0]}" if self.dropped else ""
             raise ConfigurationError(f"recipients_path: {path} names nobody who can be sent to{first}")

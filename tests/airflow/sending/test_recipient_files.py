@@ -191,6 +191,13 @@ def test_another_kind_of_file_is_refused(name: str) -> None:
         people(name)
 
 
+def test_a_region_that_is_none_is_no_fault_of_the_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("number\n+447400123456\n07400 123457\n")
+    with pytest.raises(ConfigurationError, match="default_region 'UK' is not a country"):
+        RecipientFile(f"file://{path}", body="x", on_invalid="drop", default_region="UK")
+
+
 @pytest.mark.parametrize("path", ["nosuch://people.csv", "https://[bad/people.csv"])
 def test_an_address_that_nobody_can_open_is_an_error_that_names_it(path: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^recipients_path: .*people.csv cannot be opened"):
