@@ -346,6 +346,7 @@ def test_whatever_fails_a_message_ends_cancelled(
     assert messaggisms_gateway.inbox() == []
 
 
+@pytest.mark.personality(empty_put="accepted")
 @pytest.mark.parametrize("with_task_state", [True, False], ids=["task state", "no task state"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_whatever_fails_a_message_ends_on_the_new_day_and_goes_out_once(
