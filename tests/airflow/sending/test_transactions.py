@@ -244,7 +244,7 @@ def test_the_price_of_texts_of_many_lengths_is_projected_from_their_parts(
     with pytest.raises(ConfigurationError, match=r"quotes 0.10 EUR for 2 recipients, so 0.40 EUR for all 4"):
         execute(context, **arguments, max_price_eur=0.39)
     assert phones(messaggisms_gateway) == Counter()
-    execute(context, **arguments, max_price_eur=0.40)
+    execute(context, **arguments, max_price_eur=0.40, idempotency_key="dearer")
     assert phones(messaggisms_gateway) == Counter(people(4))
 
 
