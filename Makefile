@@ -44,7 +44,7 @@ test: ## Run all tests on Airflow 3
 
 test-airflow2: ## Run the tests of the core, the hook, the operators and the sensor on Airflow 2.11
 	@PYTHON_BELOW=13 sh .ci/venv $(VENV_AIRFLOW2) --extra emulator --group test --group airflow2
-	exec $(call in,$(VENV_AIRFLOW2)) pytest $(SIDE_BY_SIDE) tests/gateway tests/airflow $(PYTEST_ARGS)
+	exec $(call in,$(VENV_AIRFLOW2)) pytest tests/gateway tests/airflow $(PYTEST_ARGS)
 
 # All switches of the emulator the other way round: what nobody documents may turn out like this, too.
 CONTRARY = empty_put=refused repeats=merged list_order=oldest put_status=201 custom_echo=string send_times=accepted

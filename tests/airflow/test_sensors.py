@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -100,19 +100,24 @@ def wait(request: pytest.FixtureRequest) -> Wait:
 
 
 @pytest.fixture
-def meanwhile(messaggisms_gateway: Gateway) -> Callable[..., None]:
-    """Do something at the gateway once a wait has looked so often."""
+def meanwhile(messaggisms_gateway: Gateway) -> Iterator[Callable[..., None]]:
+    """Do something at the gateway once a wait has looked so often, however long a busy machine takes to get there."""
+    over, threads = threading.Event(), []
 
     def arrange(act: Callable[[], Any], *, looks: int = 3, at: str = RECIPIENTS) -> None:
         def run() -> None:
-            ends = time.monotonic() + 20
-            while asked(messaggisms_gateway).count(at) < looks and time.monotonic() < ends:
-                threading.Event().wait(0.02)
+            while asked(messaggisms_gateway).count(at) < looks:
+                if over.wait(0.02):
+                    return
             act()
 
-        threading.Thread(target=run, daemon=True).start()
+        threads.append(threading.Thread(target=run))
+        threads[-1].start()
 
-    return arrange
+    yield arrange
+    over.set()
+    for thread in threads:
+        thread.join()
 
 
 # --- the same in all modes --------------------------------------------------------------------------------------------
