@@ -128,8 +128,9 @@ def send_once(alarm: Alarm, budget: Budget) -> Steps[tuple[str, Message | None]]
     with LocalLock(alarm.key) as lock:
         old = lock.note()
         share = yield from _wait(lock, budget)
-        key, _, told = lock.note().partition(" ")
-        if key == alarm.key and f"{key} {told}" != old:  # sent while this one waited
+        new = lock.note()
+        key, _, told = new.partition(" ")
+        if key == alarm.key and new != old:  # sent while this one waited
             return told, None
         mine = budget.until(share)
         if (found := (yield from _look(alarm, mine, _LOOKING))) is not None:

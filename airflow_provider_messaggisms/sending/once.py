@@ -110,9 +110,17 @@ def _began(context: Mapping[str, Any]) -> datetime | None:
 
 def left_open(context: Mapping[str, Any]) -> str | None:
     """Give the id of the message whose transaction an earlier try opened, as far as Airflow's task state knows."""
+    return _opened(_record_of(context))
+
+
+def _record_of(context: Mapping[str, Any]) -> dict[str, Any]:
     store = context.get("task_state_store")
     record = store.get(RECORD) if store is not None else None
-    return record.get("message_id") if isinstance(record, dict) and record.get("open") else None
+    return record if isinstance(record, dict) else {}
+
+
+def _opened(record: dict[str, Any]) -> str | None:
+    return record.get("message_id") if record.get("open") else None
 
 
 def delete_open(hook: MessaggiSmsHook, message_id: str) -> None:
@@ -152,9 +160,9 @@ class Once:
         self.origin = Origin.of(context)
         self._context = context
         self._store = context.get("task_state_store")
-        record = self._store.get(RECORD) if self._store is not None else None
-        self._record: dict[str, Any] = record if isinstance(record, dict) and record.get("key") == key else {}
-        self._abandoned = None if self._record else left_open(context)
+        record = _record_of(context)
+        self._record = record if record.get("key") == key else {}
+        self._abandoned = None if self._record else _opened(record)
         self._sender = self._record.get("sender", sender)
         self._sent: Message | None = None
         self._others: set[str] = set()

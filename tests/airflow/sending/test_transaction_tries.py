@@ -31,12 +31,14 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Once, "pauses_seconds", (0.0, 0.05))
 
 
-def interrupted(context: dict[str, Any], gateway: Gateway, *, max_tries: int = 8) -> None:
-    """Run a first try that leaves an open transaction behind, with two recipients in it."""
+def interrupted(context: dict[str, Any], gateway: Gateway, *, max_tries: int = 8) -> MessaggiSmsSendTransactionOperator:
+    """Run a first try that leaves an open transaction behind, with two recipients in it; give its operator."""
     context["ti"].max_tries = max_tries
     gateway.fail_next("drop_before", method="PUT")
+    operator = transaction()
     with pytest.raises(OutcomeUnknownError):
-        execute(context)
+        operator.execute(context)  # type: ignore[arg-type]
+    return operator
 
 
 # --- later tries ------------------------------------------------------------------------------------------------------
@@ -275,11 +277,7 @@ def test_a_delete_that_fails_hides_nothing(
 def test_a_task_that_is_told_to_stop_asks_airflow_for_nothing(
     context: dict[str, Any], messaggisms_gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context["ti"].max_tries = 8
-    messaggisms_gateway.fail_next("drop_before", method="PUT")
-    operator = transaction()
-    with pytest.raises(OutcomeUnknownError):
-        operator.execute(context)  # type: ignore[arg-type]
+    operator = interrupted(context, messaggisms_gateway)
     # In a signal handler that could wait for a lock which the task itself holds.
     with monkeypatch.context() as without:
         without.delenv("AIRFLOW_CONN_MESSAGGISMS_DEFAULT")
@@ -290,11 +288,7 @@ def test_a_task_that_is_told_to_stop_asks_airflow_for_nothing(
 def test_a_gateway_that_refuses_when_the_task_is_told_to_stop_does_no_harm(
     context: dict[str, Any], messaggisms_gateway: Gateway, said: Callable[[], str]
 ) -> None:
-    context["ti"].max_tries = 8
-    messaggisms_gateway.fail_next("drop_before", method="PUT")
-    operator = transaction()
-    with pytest.raises(OutcomeUnknownError):
-        operator.execute(context)  # type: ignore[arg-type]
+    operator = interrupted(context, messaggisms_gateway)
     messaggisms_gateway.fail_next("expired_token", times=0)
     operator.on_kill()
     assert "Could not delete the open transaction" in said()
