@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Generator, Iterable
-from contextlib import closing
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cached_property
 from types import TracebackType
@@ -21,17 +20,20 @@ from airflow.providers.common.compat.sdk import BaseHook, conf
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError, MessaggiSmsError
 from airflow_provider_messaggisms.gateway import calls
-from airflow_provider_messaggisms.gateway.models import Message, MessageSummary, Recipient
+from airflow_provider_messaggisms.gateway.idempotency import OUTCOME_UNKNOWN
+from airflow_provider_messaggisms.gateway.models import Message, MessageSummary, RecipientReport
 from airflow_provider_messaggisms.gateway.phone import to_wire
-from airflow_provider_messaggisms.gateway.recipients import Addressee, read_recipients
-from airflow_provider_messaggisms.gateway.retry import RetryPolicy, outcome_unknown
-from airflow_provider_messaggisms.gateway.schedule import send_day
+from airflow_provider_messaggisms.gateway.recipients import Recipient, read_recipients
+from airflow_provider_messaggisms.gateway.retry import RetryPolicy
+from airflow_provider_messaggisms.gateway.send_date import send_day
 from airflow_provider_messaggisms.gateway.settings import FIELDS, Settings
-from airflow_provider_messaggisms.gateway.wire import Call, Pause
+from airflow_provider_messaggisms.gateway.steps import Step, Steps, arun_steps, run_steps
+from airflow_provider_messaggisms.gateway.wire import Call
 
 if TYPE_CHECKING:
     # Imported where they are needed: every parse of a DAG file imports this module.
-    from airflow_provider_messaggisms.transport import AsyncTransport, SyncTransport
+    from airflow_provider_messaggisms.transport.async_transport import AsyncTransport
+    from airflow_provider_messaggisms.transport.sync_transport import SyncTransport
 
 T = TypeVar("T")
 
@@ -117,7 +119,7 @@ class MessaggiSmsHook(BaseHook):
     def get_conn(self) -> SyncTransport:
         """Return the transport, connected lazily and kept until :meth:`close`."""
         if self._transport is None:
-            from airflow_provider_messaggisms.transport import SyncTransport
+            from airflow_provider_messaggisms.transport.sync_transport import SyncTransport
 
             self._transport = SyncTransport(self.settings, total_seconds=self._longest_exchange)
         return self._transport
@@ -192,7 +194,7 @@ class MessaggiSmsHook(BaseHook):
 
     def list_messages(self) -> list[MessageSummary]:
         """List the account's messages in the gateway's order; empty for an empty account."""
-        return self._run(calls.list_messages())
+        return self.run(calls.list_messages())
 
     def send_message(
         self,
@@ -222,7 +224,7 @@ class MessaggiSmsHook(BaseHook):
 
         The other parameters are those of ``gateway.calls.send_message``.
         """
-        return self._run(
+        return self.run(
             calls.send_message(
                 sender=sender or self.settings.sender or "",
                 body=body,
@@ -241,7 +243,7 @@ class MessaggiSmsHook(BaseHook):
 
     def get_message(self, message_id: str) -> Message:
         """Read a message's summary."""
-        return self._run(calls.get_message(message_id))
+        return self.run(calls.get_message(message_id))
 
     def update_message(
         self,
@@ -254,35 +256,33 @@ class MessaggiSmsHook(BaseHook):
         """Add recipients to an open transaction, close it (``transaction=False``), or move a message to another day."""
         added = self._addressees(recipients) if recipients else ()
         day = _day(timestamp_send, self.settings)
-        return self._run(
-            calls.update_message(message_id, recipients=added, transaction=transaction, timestamp_send=day)
-        )
+        return self.run(calls.update_message(message_id, recipients=added, transaction=transaction, timestamp_send=day))
 
     def delete_message(self, message_id: str) -> None:
         """Cancel a message that is not on its way yet. The gateway refunds nothing."""
-        self._run(calls.delete_message(message_id))
+        self.run(calls.delete_message(message_id))
 
-    def get_recipients(self, message_id: str) -> list[Recipient]:
+    def get_recipients(self, message_id: str) -> list[RecipientReport]:
         """Read all recipients of a message with their delivery reports."""
-        return self._run(calls.get_recipients(message_id))
+        return self.run(calls.get_recipients(message_id))
 
     def get_numbers(self, message_id: str) -> set[str]:
         """Read all recipients of a message, but keep only their numbers, in the wire's form."""
-        return self._run(calls.get_numbers(message_id))
+        return self.run(calls.get_numbers(message_id))
 
-    def get_recipient(self, message_id: str, number: str) -> Recipient:
+    def get_recipient(self, message_id: str, number: str) -> RecipientReport:
         """Read one recipient of a message."""
         wire = to_wire(number, default_region=self.settings.default_region, validate="possible")
-        return self._run(calls.get_recipient(message_id, wire))
+        return self.run(calls.get_recipient(message_id, wire))
 
-    def _addressees(self, recipients: Any) -> Iterable[Addressee]:
+    def _addressees(self, recipients: Any) -> Iterable[Recipient]:
         return read_recipients(recipients, default_region=self.settings.default_region).addressees
 
     # --- awaited ------------------------------------------------------------------------------------------------------
 
     async def alist_messages(self) -> list[MessageSummary]:
         """Do what :meth:`list_messages` does."""
-        return await self._arun(calls.list_messages())
+        return await self.arun(calls.list_messages())
 
     async def asend_message(
         self, *, body: str, recipients: Any, sender: str | None = None, timestamp_send: Any = None, **options: Any
@@ -291,13 +291,13 @@ class MessaggiSmsHook(BaseHook):
         settings = await self.asettings()
         options["timestamp_send"] = _day(timestamp_send, settings)
         addressees = read_recipients(recipients, default_region=settings.default_region).addressees
-        return await self._arun(
+        return await self.arun(
             calls.send_message(sender=sender or settings.sender or "", body=body, recipients=addressees, **options)
         )
 
     async def aget_message(self, message_id: str) -> Message:
         """Do what :meth:`get_message` does."""
-        return await self._arun(calls.get_message(message_id))
+        return await self.arun(calls.get_message(message_id))
 
     # --- one call -----------------------------------------------------------------------------------------------------
 
@@ -308,7 +308,7 @@ class MessaggiSmsHook(BaseHook):
 
         That happens so many seconds after the last heartbeat as ``[scheduler] task_instance_heartbeat_timeout`` says.
         """
-        from airflow_provider_messaggisms.transport import MAX_EXCHANGE_SECONDS
+        from airflow_provider_messaggisms.transport.exchange import MAX_EXCHANGE_SECONDS
 
         given_up_after: float = conf.getfloat("scheduler", "task_instance_heartbeat_timeout", fallback=300.0)
         return min(MAX_EXCHANGE_SECONDS, 0.8 * given_up_after)
@@ -319,7 +319,13 @@ class MessaggiSmsHook(BaseHook):
             seconds = self._longest_exchange
         return None if seconds is None else time.monotonic() + seconds
 
-    def _run(self, call: Call[T]) -> T:
+    def run(self, call: Call[T]) -> T:
+        """
+        Make one call (see ``gateway.calls``), repeated as far as the retry policy allows; return its value.
+
+        :raises MessaggiSmsError: As every method of the hook; ``after_lost_answer`` tells whether an earlier attempt
+            may have reached the gateway.
+        """
         transport = self.get_conn()
         attempt, lost, ends = 1, False, self._end_of(call)
         while True:
@@ -330,13 +336,14 @@ class MessaggiSmsHook(BaseHook):
                 delay = self._delay(call, error, attempt, ends)
                 if delay is None:
                     raise
-                lost = lost or outcome_unknown(error)
+                lost = lost or isinstance(error, OUTCOME_UNKNOWN)
             time.sleep(delay)
             attempt += 1
 
-    async def _arun(self, call: Call[T]) -> T:
+    async def arun(self, call: Call[T]) -> T:
+        """Do what :meth:`run` does without blocking the event loop."""
         if self._async_transport is None:
-            from airflow_provider_messaggisms.transport import AsyncTransport
+            from airflow_provider_messaggisms.transport.async_transport import AsyncTransport
 
             self._async_transport = AsyncTransport(await self.asettings(), total_seconds=self._longest_exchange)
             await self._async_transport.prepare()
@@ -349,47 +356,25 @@ class MessaggiSmsHook(BaseHook):
                 delay = self._delay(call, error, attempt, ends)
                 if delay is None:
                     raise
-                lost = lost or outcome_unknown(error)
+                lost = lost or isinstance(error, OUTCOME_UNKNOWN)
             await asyncio.sleep(delay)
             attempt += 1
 
     # --- several calls that depend on each other ----------------------------------------------------------------------
 
-    def follow(self, steps: Generator[Call[Any] | Pause, Any, T]) -> T:
-        """Make the calls that *steps* yields, give it their results or errors, and return what it returns."""
-        with closing(steps):
-            try:
-                step = next(steps)
-                while True:
-                    try:
-                        answer = self._step(step)
-                    except MessaggiSmsError as error:
-                        step = steps.throw(error)
-                    else:
-                        step = steps.send(answer)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
+    def run_steps(self, steps: Steps[T]) -> T:
+        """Make the calls and pauses that *steps* yields; return what it returns (see ``gateway.steps``)."""
+        return run_steps(steps, self._perform)
 
-    async def afollow(self, steps: Generator[Call[Any] | Pause, Any, T]) -> T:
-        """Do what :meth:`follow` does."""
-        with closing(steps):
-            try:
-                step = next(steps)
-                while True:
-                    try:
-                        answer = await self._astep(step)
-                    except MessaggiSmsError as error:
-                        step = steps.throw(error)
-                    else:
-                        step = steps.send(answer)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
+    async def arun_steps(self, steps: Steps[T]) -> T:
+        """Do what :meth:`run_steps` does without blocking the event loop."""
+        return await arun_steps(steps, self._aperform)
 
-    def _step(self, step: Call[Any] | Pause) -> Any:
-        return self._run(step) if isinstance(step, Call) else time.sleep(step.seconds)
+    def _perform(self, step: Step) -> Any:
+        return self.run(step) if isinstance(step, Call) else time.sleep(step.seconds)
 
-    async def _astep(self, step: Call[Any] | Pause) -> Any:
-        return await (self._arun(step) if isinstance(step, Call) else asyncio.sleep(step.seconds))
+    async def _aperform(self, step: Step) -> Any:
+        return await (self.arun(step) if isinstance(step, Call) else asyncio.sleep(step.seconds))
 
     def _delay(self, call: Call[Any], error: MessaggiSmsError, attempt: int, ends: float | None) -> float | None:
         delay = self.retry_policy.delay_seconds(call, error, attempt, random.random())  # noqa: S311 (jitter)

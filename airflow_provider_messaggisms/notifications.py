@@ -23,24 +23,24 @@ from uuid import uuid4
 from airflow.providers.common.compat.sdk import BaseNotifier
 from jinja2 import StrictUndefined
 
-from airflow_provider_messaggisms.alarms.budget import Budget, abounded, bounded, in_thread
+from airflow_provider_messaggisms.alarms.deadline import Deadline, abounded, bounded, in_thread
 from airflow_provider_messaggisms.alarms.events import Event, completed, event_of, said, said_safely
-from airflow_provider_messaggisms.alarms.texts import default_text, fitted_text, links_of, plain_where_needed
+from airflow_provider_messaggisms.alarms.wording import default_text, fitted_text, links_of, plain_where_needed
 from airflow_provider_messaggisms.exceptions import ConfigurationError, DeliveryError, MessaggiSmsError
 from airflow_provider_messaggisms.gateway import calls
-from airflow_provider_messaggisms.gateway.cost import check_max_parts, tally_of
+from airflow_provider_messaggisms.gateway.cost import check_max_parts, count_parts
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.phone import known_region, mask_numbers
 from airflow_provider_messaggisms.gateway.recipients import (
-    Addressee,
-    Recipients,
+    Recipient,
+    RecipientList,
     check_placeholders,
     listed,
     read_recipients,
 )
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy
 from airflow_provider_messaggisms.gateway.settings import Settings
-from airflow_provider_messaggisms.gateway.text import whole_characters
+from airflow_provider_messaggisms.gateway.sms_text import whole_characters
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.templating import Personal, PersonalTemplates, personal_value
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
     # Imported where it is needed: every parse of a DAG file imports this module.
-    from airflow_provider_messaggisms.alarms.silencing import Alarm
+    from airflow_provider_messaggisms.alarms.deduplication import Alarm
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ _PREPARING_SECONDS = 60.0
 #: How much of an alarm's key is shown; the key itself may have any length.
 _SHOWN_KEY_CHARACTERS = 200
 
-_ANYBODY = (Addressee("+39-3490000000"),)
+_ANYBODY = (Recipient("+39-3490000000"),)
 
 #: What can be repeated without harm is, for as long as there is time.
 _PATIENCE = RetryPolicy(attempts=10)
@@ -183,36 +183,36 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         self._notify(context, render=False)
 
     def _notify(self, context: Context, *, render: bool) -> None:
-        from airflow_provider_messaggisms.alarms.silencing import send_once
+        from airflow_provider_messaggisms.alarms.deduplication import send_once
 
-        budget = Budget(self.timeout_seconds)
+        deadline = Deadline(self.timeout_seconds)
 
         def send() -> tuple[Alarm, str, Message | None]:
             if render:
                 self.render_template_fields(context)
             with self._hook() as hook:
                 alarm = self._alarm(hook.settings, context)
-                return alarm, *hook.follow(send_once(alarm, budget.until(1.0)))
+                return alarm, *hook.run_steps(send_once(alarm, deadline.until(1.0)))
 
         with self._naming_failures(context):
-            self._tell(*bounded(send, budget))
+            self._tell(*bounded(send, deadline))
 
     async def async_notify(self, context: Context) -> None:
         """Do what :meth:`notify` does. ``timeout_seconds`` begins when Airflow has handed over the connection."""
-        from airflow_provider_messaggisms.alarms.silencing import send_once
+        from airflow_provider_messaggisms.alarms.deduplication import send_once
 
         with self._naming_failures(context):
             async with self._hook() as hook:
-                settings = await abounded(hook.asettings(), Budget(_PREPARING_SECONDS))
+                settings = await abounded(hook.asettings(), Deadline(_PREPARING_SECONDS))
                 alarm = await in_thread(self._alarm, settings, context)
-                budget = Budget(self.timeout_seconds)
-                self._tell(alarm, *await abounded(hook.afollow(send_once(alarm, budget)), budget))
+                deadline = Deadline(self.timeout_seconds)
+                self._tell(alarm, *await abounded(hook.arun_steps(send_once(alarm, deadline)), deadline))
 
     async def _awaited(self) -> None:
         context: Any = getattr(self, "context", None) or {}
         try:
             with self._naming_failures(context):
-                await abounded(in_thread(self.render_template_fields, context), Budget(_PREPARING_SECONDS))
+                await abounded(in_thread(self.render_template_fields, context), Deadline(_PREPARING_SECONDS))
             await self.async_notify(context)
         except Exception:
             await in_thread(_hide, self._called.recipients, self._called.body)
@@ -263,7 +263,7 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
     # --- the alarm ----------------------------------------------------------------------------------------------------
 
     def _alarm(self, settings: Settings, context: Context) -> Alarm:
-        from airflow_provider_messaggisms.alarms.silencing import Alarm, checked_alarm_key, key_for, marks
+        from airflow_provider_messaggisms.alarms.deduplication import Alarm, alarm_key_for, checked_alarm_key, marks
 
         event = event_of(context, self._called)
         recipients = self._read_recipients(settings)
@@ -271,7 +271,7 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         name = chosen or event.name
         sender = self._or_default("sender", "the connection's", calls.check_sender)
         sender = sender or calls.check_sender(settings.sender)
-        key, attempt = key_for(f"test of {name}" if self.test else name, recipients.numbers), uuid4().hex[:12]
+        key, attempt = alarm_key_for(f"test of {name}" if self.test else name, recipients.numbers), uuid4().hex[:12]
         body, addressees = self._words(event, context, recipients)
         shown = name[:_SHOWN_KEY_CHARACTERS]
         post = calls.send_message(
@@ -283,7 +283,7 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
             flash=self.flash,
             custom=marks(key, attempt, {**event.for_people(), "alarm_key": shown}),
         )
-        _, cost = tally_of(body, addressees).settle(None, "fail")
+        _, cost = count_parts(body, addressees).settle(None, "fail")
         return Alarm(
             key,
             mask_numbers(shown) if chosen else shown,
@@ -294,7 +294,7 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
             cost.described(settings.price_per_part_eur),
         )
 
-    def _read_recipients(self, settings: Settings) -> Recipients:
+    def _read_recipients(self, settings: Settings) -> RecipientList:
         try:
             region = known_region(settings.default_region)
         except ConfigurationError as error:
@@ -319,7 +319,7 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
             log.warning("%s; using %s", _described(name, error), default)
             return None
 
-    def _words(self, event: Event, context: Context, recipients: Recipients) -> tuple[str, Sequence[Addressee]]:
+    def _words(self, event: Event, context: Context, recipients: RecipientList) -> tuple[str, Sequence[Recipient]]:
         """Give the text, and to whom it goes."""
         try:
             body = whole_characters(str(personal_value(self.body) or "")).strip()

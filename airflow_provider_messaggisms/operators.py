@@ -15,21 +15,22 @@ from airflow_provider_messaggisms.exceptions import (
     MessageNotFoundError,
     MessaggiSmsError,
 )
-from airflow_provider_messaggisms.failing import failing_for_good
-from airflow_provider_messaggisms.gateway.cost import tally_of
+from airflow_provider_messaggisms.gateway.cost import count_parts
+from airflow_provider_messaggisms.gateway.idempotency import OUTCOME_UNKNOWN
 from airflow_provider_messaggisms.gateway.models import Message
-from airflow_provider_messaggisms.gateway.recipients import Recipients, Validate
-from airflow_provider_messaggisms.gateway.schedule import send_day
+from airflow_provider_messaggisms.gateway.recipients import RecipientList, Validate
+from airflow_provider_messaggisms.gateway.send_date import send_day
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.sending.operator import SendingOperator
+from airflow_provider_messaggisms.permanent_errors import without_retries
+from airflow_provider_messaggisms.sending.sending_operator import SendingOperator
 from airflow_provider_messaggisms.templating import as_number, one_of, personal_value
-from airflow_provider_messaggisms.waiting.operator import OptionallyWaitingOperator
+from airflow_provider_messaggisms.waiting.waiting_operator import OptionallyWaitingOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     # Imported where they are needed: every parse of a DAG file imports this module.
-    from airflow_provider_messaggisms.sending.once import Once
+    from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce
     from airflow_provider_messaggisms.sending.recipient_files import RecipientFile
     from airflow_provider_messaggisms.sending.transactions import Guards, Transaction
 
@@ -46,15 +47,15 @@ class MessaggiSmsSendOperator(SendingOperator):
     Send one text to one or several recipients, once, whatever happens to the task.
 
     All input is checked before any money is spent. Over retries, kills, lost answers and clears the SMS goes out at
-    most once, and a task that ends green has sent it (see ``sending.once``): a later try that finds the message at the
-    gateway adopts it. To send again on purpose, give the task another ``idempotency_key``.
+    most once, and a task that ends green has sent it (see ``sending.exactly_once``): a later try that finds the
+    message at the gateway adopts it. To send again on purpose, give the task another ``idempotency_key``.
 
     Returns the message's id, so ``message_id=send.output`` works; the XCom ``message`` holds counts of valid and
     invalid recipients, parts, price, credit and state, but no number and no text. Errors that no retry can cure fail
     the task at once.
 
-    The parameters are those of :class:`~airflow_provider_messaggisms.sending.operator.SendingOperator`; ``validate`` is
-    ``full`` by default.
+    See :class:`~airflow_provider_messaggisms.sending.sending_operator.SendingOperator` for the parameters; ``validate``
+    is ``full`` by default.
 
     :raises ConfigurationError: An argument or the connection is wrong; the text names the field.
     :raises OutcomeUnknownError: No answer, and the gateway does not show the message; the next try looks again.
@@ -62,12 +63,12 @@ class MessaggiSmsSendOperator(SendingOperator):
     :raises GatewayError: The gateway refused.
     """
 
-    def _prepare(self, hook: MessaggiSmsHook, context: Context) -> tuple[Once, Callable[[], str]]:
+    def _prepare(self, hook: MessaggiSmsHook, context: Context) -> tuple[ExactlyOnce, Callable[[], str]]:
         recipients = self._read_listed(hook)
         self._name_dropped(recipients.dropped)
         once = self._once(hook, context, recipients.numbers)
         options = self._options(hook, once)
-        options, _ = self._fitted(options, tally_of(options["body"], recipients), once)
+        options, _ = self._fitted(options, count_parts(options["body"], recipients), once)
 
         def send() -> str:
             message = self._send_plainly(hook, once, recipients.addressees, options)
@@ -86,7 +87,7 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
     send, of which the price is known only afterwards.
 
     Returns and pushes what :class:`MessaggiSmsSendOperator` does; the parameters not named here are those of
-    :class:`~airflow_provider_messaggisms.sending.operator.SendingOperator`.
+    :class:`~airflow_provider_messaggisms.sending.sending_operator.SendingOperator`.
 
     :param recipients_path: Instead of ``recipients``: a CSV or JSON-lines file anywhere Airflow's ``ObjectStoragePath``
         reaches (``file:///data/people.csv``, ``s3://conn@bucket/people.jsonl``), UTF-8, with a column ``number``; the
@@ -120,7 +121,7 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
         """Tell that with a file, the names of the fields are not known while the body is rendered."""
         return self.recipients_path is not None
 
-    def _prepare(self, hook: MessaggiSmsHook, context: Context) -> tuple[Once, Callable[[], str]]:
+    def _prepare(self, hook: MessaggiSmsHook, context: Context) -> tuple[ExactlyOnce, Callable[[], str]]:
         if isinstance(self.chunk_size, bool) or not isinstance(self.chunk_size, int) or self.chunk_size < 1:
             raise ConfigurationError(f"chunk_size: {str(self.chunk_size)[:40]!r} is not a whole number of 1 or more")
         limit = as_number("max_price_eur", self.max_price_eur)
@@ -130,7 +131,7 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
         left_out = {"dropped": len(recipients.dropped), "repeated": recipients.repeated}
         once = self._once(hook, context, recipients.numbers)
         options = self._options(hook, once)
-        tally = tally_of(options["body"], recipients) if isinstance(recipients, Recipients) else recipients.tally
+        tally = count_parts(options["body"], recipients) if isinstance(recipients, RecipientList) else recipients.tally
         options, parts = self._fitted(options, tally, once)
 
         def send() -> str:
@@ -148,9 +149,9 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
 
     def _send_in_chunks(
         self,
-        once: Once,
+        once: ExactlyOnce,
         guards: Guards,
-        recipients: Recipients | RecipientFile,
+        recipients: RecipientList | RecipientFile,
         options: dict[str, Any],
     ) -> Message:
         from airflow_provider_messaggisms.sending.transactions import Transaction
@@ -171,7 +172,7 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
 
     def _delete_open(self, context: Context) -> None:
         """Delete what this task leaves open, best effort: no try comes to complete it."""
-        from airflow_provider_messaggisms.sending.once import delete_open, left_open
+        from airflow_provider_messaggisms.sending.exactly_once import delete_open, left_open
 
         try:
             message_id = self._transaction.open_id if self._transaction is not None else None
@@ -185,7 +186,7 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
         except Exception as error:  # noqa: BLE001 (another error is being handled)
             self.log.warning("Could not look for an open transaction: %s", type(error).__name__)
 
-    def _read_recipients(self, hook: MessaggiSmsHook) -> Recipients | RecipientFile:
+    def _read_recipients(self, hook: MessaggiSmsHook) -> RecipientList | RecipientFile:
         body, written = self._written_body(), personal_value(self.recipients)
         if (self.recipients_path is None) == (written is None):
             raise ConfigurationError("recipients: give either recipients or recipients_path")
@@ -251,10 +252,8 @@ class MessaggiSmsCancelOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Cancel; return the message's id."""
-        with failing_for_good(), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
+        with without_retries(), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
             one_of("if_too_late", self.if_too_late, ("fail", "skip"))
-            from airflow_provider_messaggisms.sending.once import UNKNOWN
-
             asked_before = self._asked_before(context)
             try:
                 self._note(context, self.message_id)
@@ -268,7 +267,7 @@ class MessaggiSmsCancelOperator(BaseOperator):
                     "Message %s is gone already: an earlier request, of unknown outcome, did it", self.message_id
                 )
             except MessaggiSmsError as error:
-                if not (asked_before or error.after_lost_answer or isinstance(error, UNKNOWN)):
+                if not (asked_before or error.after_lost_answer or isinstance(error, OUTCOME_UNKNOWN)):
                     self._note(context, "")
                 if isinstance(error, MessageLockedError) and self.if_too_late == "skip":
                     raise AirflowSkipException(f"Too late to cancel message {self.message_id}: {error}") from error
@@ -319,7 +318,7 @@ class MessaggiSmsRescheduleOperator(OptionallyWaitingOperator):
 
     def execute(self, context: Context) -> str:
         """Reschedule; return the message's id."""
-        with failing_for_good(), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
+        with without_retries(), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
             self.check_wait()
             settings = hook.settings
             day = send_day(

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseSensorOperator, PokeReturnValue
 
-from airflow_provider_messaggisms.failing import failing_for_good
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.links import show_page
-from airflow_provider_messaggisms.waiting.operator import WaitingOperator
+from airflow_provider_messaggisms.permanent_errors import without_retries
+from airflow_provider_messaggisms.waiting.waiting_operator import WaitingOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     # Imported where they are needed: every parse of a DAG file imports this module.
-    from airflow_provider_messaggisms.gateway.watch import Watch
+    from airflow_provider_messaggisms.gateway.polling import Watch
 
 #: In reschedule mode each look is a new process and a new round of the scheduler.
 _MIN_RESCHEDULE_SECONDS = 60.0
@@ -48,7 +48,7 @@ class MessaggiSmsDeliverySensor(WaitingOperator, BaseSensorOperator):
     :param exponential_backoff: Airflow's own pace; not while deferred, and not before the gateway allows it or a
         scheduled day begins.
 
-    The parameters of :class:`~airflow_provider_messaggisms.waiting.operator.WaitingOperator` say when it has succeeded.
+    See :class:`~airflow_provider_messaggisms.waiting.waiting_operator.WaitingOperator` for when it has succeeded.
 
     :raises DeliveryError: Too many recipients' reports are final and negative; ``.report`` holds the report.
     """
@@ -96,10 +96,10 @@ class MessaggiSmsDeliverySensor(WaitingOperator, BaseSensorOperator):
         began = self._began = self._began or time.time()
         if self._watch is not None and not self.reschedule and time.time() >= began + self.timeout:
             return PokeReturnValue(is_done=False)  # Airflow raises its time-out after this
-        with failing_for_good():
+        with without_retries():
             hook = self._hook = self._hook or self.new_hook()
             watch = self._watch = self._watch or self._begin(context, began, hook)
-            report = hook.follow(watch.look(time.time()))
+            report = hook.run_steps(watch.look(time.time()))
         if report is None and self.deferrable:
             self.defer_watch(context, watch, began)
         return PokeReturnValue(is_done=report is not None, xcom_value=report)

@@ -24,8 +24,8 @@ from jinja2 import TemplateAssertionError, TemplateError, TemplateSyntaxError, n
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.phone import mask, mask_numbers
-from airflow_provider_messaggisms.gateway.recipients import Addressee, field_names, listed
-from airflow_provider_messaggisms.gateway.text import fill, placeholder, placeholders
+from airflow_provider_messaggisms.gateway.recipients import Recipient, field_names, listed
+from airflow_provider_messaggisms.gateway.sms_text import fill, placeholder, placeholders
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator as Templater
@@ -131,7 +131,7 @@ def one_of(name: str, value: Any, choices: Collection[str]) -> None:
 def _masked(value: Any) -> Any:
     if isinstance(value, str):
         return mask_numbers(value)
-    if isinstance(value, Addressee):
+    if isinstance(value, Recipient):
         return mask(value.number)
     if isinstance(value, Mapping):
         return {mask_numbers(str(key)): mask(str(part)) if key == "number" else "***" for key, part in value.items()}
@@ -265,7 +265,7 @@ def _has_number(value: Any) -> bool:
 
 def _whole(value: Any) -> Any:
     """Make a list of what gives its parts one by one, as what mapped tasks push does: it is read more than once."""
-    if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping | Addressee):
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping | Recipient):
         return list(value)
     return value
 

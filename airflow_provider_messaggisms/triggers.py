@@ -12,15 +12,15 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError
 from airflow_provider_messaggisms.gateway.delivery import Rule
-from airflow_provider_messaggisms.gateway.pace import DEFAULT_OUTAGE_TOLERANCE_SECONDS, Pace
-from airflow_provider_messaggisms.gateway.watch import Watch
-from airflow_provider_messaggisms.waiting import outcome
-from airflow_provider_messaggisms.waiting.lookout import Seat
+from airflow_provider_messaggisms.gateway.poll_interval import DEFAULT_OUTAGE_TOLERANCE_SECONDS, Pace
+from airflow_provider_messaggisms.gateway.polling import Watch
+from airflow_provider_messaggisms.waiting import trigger_event
+from airflow_provider_messaggisms.waiting.shared_client import Seat
 
 
 class MessaggiSmsDeliveryTrigger(BaseTrigger):
     """
-    Wait for the delivery of a message, and tell how it ended (see ``waiting.outcome``).
+    Wait for the delivery of a message, and tell how it ended (see ``waiting.trigger_event``).
 
     All parameters are plain JSON. After a restart of the triggerer it begins anew from them, keeps to the rhythm that
     ``since`` gives, and meets the same deadline.
@@ -82,20 +82,20 @@ class MessaggiSmsDeliveryTrigger(BaseTrigger):
         """Wait, and tell once how it ended; not sooner than a task may be told."""
         began = time.monotonic()
         event = await self._outcome()
-        await asyncio.sleep(began + outcome.HANDOVER_SECONDS - time.monotonic())
+        await asyncio.sleep(began + trigger_event.HANDOVER_SECONDS - time.monotonic())
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _outcome(self) -> dict[str, Any]:
         left = datetime.fromisoformat(self.deadline).timestamp() - time.time()
         try:
             async with asyncio.timeout(left) as limit:
-                return outcome.delivered(await self._report())
+                return trigger_event.delivered(await self._report())
         except MessaggiSmsError as error:
-            return outcome.failed(error)
+            return trigger_event.failed(error)
         except TimeoutError:
             if not limit.expired():
                 raise
-            return outcome.time_is_up()
+            return trigger_event.time_is_up()
 
     async def _report(self) -> dict[str, Any]:
         watch = Watch(

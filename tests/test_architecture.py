@@ -23,15 +23,28 @@ ROOT = Path(__file__).parent.parent / PACKAGE
 
 #: From the bottom up. A module imports from its own layer and from those below.
 LAYERS = (
-    {"exceptions", "alarms", "sending", "waiting"},  # the packages themselves say what they are for, and no more
+    {
+        "exceptions",
+        "alarms",
+        "sending",
+        "transport",
+        "waiting",
+    },  # the packages themselves say what they are for, and no more
     {"gateway.*"},
     # What knows nothing of a connection.
-    {"environment", "failing", "links", "alarms.budget", "alarms.events", "alarms.local_lock", "alarms.texts"},
-    {"alarms.silencing", "templating", "transport", "waiting.outcome"},
+    {"permanent_errors", "links", "transport.network", "transport.exchange"},
+    {"alarms.deadline", "alarms.events", "alarms.local_lock", "alarms.wording"},
+    {
+        "alarms.deduplication",
+        "templating",
+        "transport.async_transport",
+        "transport.sync_transport",
+        "waiting.trigger_event",
+    },
     {"hooks", "sending.recipient_files"},
-    {"sending.once", "sending.transactions", "waiting.lookout"},
+    {"sending.exactly_once", "sending.transactions", "waiting.shared_client"},
     {"triggers"},
-    {"sending.operator", "waiting.operator"},
+    {"sending.sending_operator", "waiting.waiting_operator"},
     # What a DAG author imports.
     {"notifications", "operators", "sensors"},
 )
@@ -39,7 +52,7 @@ LAYERS = (
 HTTP = {"aiohttp", "httpx", "requests", "urllib3", "yarl"}
 #: Who may import what, even within a function. Everybody may import the standard library, and Airflow but for the core.
 RESERVED = {
-    **{library: {"environment", "transport"} for library in HTTP},
+    **{library: {"transport.network", "transport.async_transport", "transport.sync_transport"} for library in HTTP},
     "phonenumbers": {"gateway.phone"},
     "flask_appbuilder": {"hooks"},
     "flask_babel": {"hooks"},
@@ -50,7 +63,8 @@ RESERVED = {
 }
 #: What costs every parse of every DAG file too much.
 HEAVY = {*RESERVED, "pandas", "numpy", "asgiref", "jsonschema", "sqlalchemy.orm"} - {"httpx", "yarl"}
-WITHOUT_AIRFLOW = {"exceptions", "environment", "transport", "alarms.budget", "waiting.outcome"}
+WITHOUT_AIRFLOW = {"exceptions", "alarms.deadline", "waiting.trigger_event"}
+WITHOUT_AIRFLOW |= {f"transport.{name}" for name in ("async_transport", "exchange", "network", "sync_transport")}
 
 
 @dataclass(frozen=True)
@@ -136,7 +150,7 @@ def test_imports_are_absolute(name: str) -> None:
 @pytest.mark.parametrize("name", [*CORE, "exceptions"])
 def test_the_core_imports_the_standard_library_msgspec_and_itself(name: str) -> None:
     allowed = {*sys.stdlib_module_names, PACKAGE, "msgspec"}
-    allowed |= {"gateway.schedule": {"pendulum"}, "gateway.phone": {"phonenumbers"}}.get(name, set())
+    allowed |= {"gateway.send_date": {"pendulum"}, "gateway.phone": {"phonenumbers"}}.get(name, set())
     assert {one.top for one in imports(name)} <= allowed
     assert all(other == "exceptions" or other in CORE for other in ours(name))
 
@@ -202,8 +216,9 @@ def test_a_dag_file_loads_no_heavy_library() -> None:
     airflow = "airflow.sdk" if find_spec("airflow.sdk") else of_airflow_2
     new = loaded(*(f"{PACKAGE}.{name}" for name in facade), after=airflow)
     assert f"{PACKAGE}.hooks" in new
-    when_it_runs = {"sending.once", "sending.recipient_files", "sending.transactions", "waiting.lookout"}
-    when_it_runs |= {"alarms.local_lock", "alarms.silencing", "transport", "triggers", "gateway.watch"}
+    when_it_runs = {"sending.exactly_once", "sending.recipient_files", "sending.transactions", "waiting.shared_client"}
+    when_it_runs |= {"transport.async_transport", "transport.sync_transport"}
+    when_it_runs |= {"alarms.local_lock", "alarms.deduplication", "triggers", "gateway.polling"}
     assert when_it_runs <= MODULES.keys()
     assert not {f"{PACKAGE}.{name}" for name in when_it_runs} & new
     assert not {name for name in new if name in HEAVY or name.split(".")[0] in HEAVY}

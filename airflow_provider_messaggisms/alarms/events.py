@@ -19,7 +19,7 @@ import msgspec
 
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError
 from airflow_provider_messaggisms.gateway.phone import mask_numbers
-from airflow_provider_messaggisms.gateway.text import whole_characters
+from airflow_provider_messaggisms.gateway.sms_text import whole_characters
 
 Kind = Literal["failed", "retry", "succeeded", "skipped", "started", "late"]
 

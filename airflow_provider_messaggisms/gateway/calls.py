@@ -14,23 +14,32 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError, MessageNotFoundError, ProtocolError
-from airflow_provider_messaggisms.gateway.delivery import Tally
-from airflow_provider_messaggisms.gateway.models import Delivery, Message, MessageSummary, Recipient, number
+from airflow_provider_messaggisms.gateway.delivery import DeliveryCounts
+from airflow_provider_messaggisms.gateway.models import (
+    Delivery,
+    Envelope,
+    Message,
+    MessageSummary,
+    RecipientReport,
+    number,
+)
 from airflow_provider_messaggisms.gateway.phone import mask_numbers
-from airflow_provider_messaggisms.gateway.recipients import Addressee
-from airflow_provider_messaggisms.gateway.value import Reader
-from airflow_provider_messaggisms.gateway.wire import ANYTHING, Call, Envelope, Request, Response, read
+from airflow_provider_messaggisms.gateway.recipients import Recipient
+from airflow_provider_messaggisms.gateway.wire import ANYTHING, Call, JsonReader, Request, Response, read
 
 if TYPE_CHECKING:
-    from airflow_provider_messaggisms.gateway.stream import Collector
+    from airflow_provider_messaggisms.gateway.recipient_stream import Collector
 
 T = TypeVar("T")
 C = TypeVar("C", bound="Collector")
 
-_MESSAGE = Reader(Envelope[list[Message] | Message])
-_SUMMARIES = Reader(Envelope[list[MessageSummary] | MessageSummary])
-_RECIPIENTS = Reader(Envelope[list[Recipient] | Recipient])
-_DELIVERIES = Reader(Envelope[list[Delivery] | Delivery])
+_MESSAGE = JsonReader(Envelope[list[Message] | Message])
+_SUMMARIES = JsonReader(Envelope[list[MessageSummary] | MessageSummary])
+_RECIPIENTS = JsonReader(Envelope[list[RecipientReport] | RecipientReport])
+_DELIVERIES = JsonReader(Envelope[list[Delivery] | Delivery])
+
+#: Where messages are. A recipient's path below it holds a telephone number.
+MESSAGES_PATH = "/messages/"
 
 #: The code with which the gateway says that an account has no messages yet.
 _NO_MESSAGES = 203
@@ -38,7 +47,7 @@ _NO_MESSAGES = 203
 
 def list_messages() -> Call[list[MessageSummary]]:
     """List the account's messages, in the gateway's order. How far back it reaches is not documented."""
-    request = Request("GET", "/messages/", "/messages/")
+    request = Request("GET", MESSAGES_PATH, MESSAGES_PATH)
 
     def parse(response: Response) -> list[MessageSummary]:
         try:
@@ -55,7 +64,7 @@ def send_message(
     *,
     sender: str,
     body: str,
-    recipients: Iterable[Addressee],
+    recipients: Iterable[Recipient],
     test: bool = False,
     priority: float | None = None,
     flash: bool | None = None,
@@ -103,20 +112,20 @@ def send_message(
         "transaction": _flag("transaction", transaction) or None,
         "options": _without_none(options) or None,
     }
-    request = Request("POST", "/messages/", "/messages/", _json(_without_none(content)))
+    request = Request("POST", MESSAGES_PATH, MESSAGES_PATH, _json(_without_none(content)))
     return Call(request, lambda response: _one_message(request, response), repeatable=False)
 
 
 def get_message(message_id: str) -> Call[Message]:
     """Read a message's summary: one object of under 1 kB, however many recipients it has."""
-    request = Request("GET", f"/messages/{_quoted_id(message_id)}", "/messages/{id}")
+    request = Request("GET", f"{MESSAGES_PATH}{_quoted_id(message_id)}", MESSAGES_PATH + "{id}")
     return Call(request, lambda response: _one_message(request, response), repeatable=True)
 
 
 def update_message(
     message_id: str,
     *,
-    recipients: Iterable[Addressee] = (),
+    recipients: Iterable[Recipient] = (),
     transaction: bool | None = None,
     timestamp_send: str | None = None,
 ) -> Call[Message]:
@@ -134,13 +143,13 @@ def update_message(
         content["transaction"] = _flag("transaction", transaction)
     if timestamp_send is not None:
         content["options"] = {"timestamp_send": timestamp_send}
-    request = Request("PUT", f"/messages/{_quoted_id(message_id)}", "/messages/{id}", _json(content))
+    request = Request("PUT", f"{MESSAGES_PATH}{_quoted_id(message_id)}", MESSAGES_PATH + "{id}", _json(content))
     return Call(request, lambda response: _one_message(request, response), repeatable=False)
 
 
 def delete_message(message_id: str) -> Call[None]:
     """Cancel a message that is not on its way yet. The gateway refunds nothing."""
-    request = Request("DELETE", f"/messages/{_quoted_id(message_id)}", "/messages/{id}")
+    request = Request("DELETE", f"{MESSAGES_PATH}{_quoted_id(message_id)}", MESSAGES_PATH + "{id}")
 
     def parse(response: Response) -> None:
         read(request, response, ANYTHING)
@@ -148,7 +157,7 @@ def delete_message(message_id: str) -> Call[None]:
     return Call(request, parse, repeatable=True)
 
 
-def get_recipients(message_id: str) -> Call[list[Recipient]]:
+def get_recipients(message_id: str) -> Call[list[RecipientReport]]:
     """Read all recipients of a message, whole: some 940 bytes each."""
     request = _recipients_request(message_id)
     return Call(request, lambda response: _as_list(read(request, response, _RECIPIENTS).data), repeatable=True)
@@ -156,47 +165,47 @@ def get_recipients(message_id: str) -> Call[list[Recipient]]:
 
 def get_numbers(message_id: str) -> Call[set[str]]:
     """Make the same request once more, but take the numbers out while it comes in and keep nothing else."""
-    from airflow_provider_messaggisms.gateway.stream import Numbers, SlicedBody
+    from airflow_provider_messaggisms.gateway.recipient_stream import Numbers, SlicedResponseBody
 
     request = _recipients_request(message_id)
 
     def collect(response: Response) -> set[str]:
         return _completed(request, response, response.taken or Numbers()).numbers
 
-    return Call(request, collect, repeatable=True, collect=lambda: SlicedBody(Numbers()))
+    return Call(request, collect, repeatable=True, collect=lambda: SlicedResponseBody(Numbers()))
 
 
-def get_tally(message_id: str, *, many: bool = False) -> Call[Tally]:
+def get_delivery_counts(message_id: str, *, many: bool = False) -> Call[DeliveryCounts]:
     """
     Make the same request once more, but only count the recipients.
 
     :param many: Count them while they come in and keep none, for the answer may be long. Default ``False``.
     """
-    from airflow_provider_messaggisms.gateway.stream import SlicedBody
+    from airflow_provider_messaggisms.gateway.recipient_stream import SlicedResponseBody
 
     request = _recipients_request(message_id)
 
-    def count(response: Response) -> Tally:
-        return _completed(request, response, response.taken or Tally())
+    def count(response: Response) -> DeliveryCounts:
+        return _completed(request, response, response.taken or DeliveryCounts())
 
     if many:
-        return Call(request, count, repeatable=True, collect=lambda: SlicedBody(Tally()))
+        return Call(request, count, repeatable=True, collect=lambda: SlicedResponseBody(DeliveryCounts()))
     return Call(request, _recalling(count), repeatable=True)
 
 
-def get_recipient(message_id: str, to: str) -> Call[Recipient]:
+def get_recipient(message_id: str, to: str) -> Call[RecipientReport]:
     """
     Read one recipient of a message.
 
     :param to: The number in the wire's form, ``+39-3491234567``.
     """
-    path = f"/messages/{_quoted_id(message_id)}/recipients/{quote(to, safe='')}"
-    request = Request("GET", path, "/messages/{id}/recipients/{number}")
+    path = f"{MESSAGES_PATH}{_quoted_id(message_id)}/recipients/{quote(to, safe='')}"
+    request = Request("GET", path, MESSAGES_PATH + "{id}/recipients/{number}")
     return Call(request, lambda response: _only(request, response, read(request, response, _RECIPIENTS)), True)
 
 
 def _recipients_request(message_id: str) -> Request:
-    return Request("GET", f"/messages/{_quoted_id(message_id)}/recipients/", "/messages/{id}/recipients/")
+    return Request("GET", f"{MESSAGES_PATH}{_quoted_id(message_id)}/recipients/", MESSAGES_PATH + "{id}/recipients/")
 
 
 def _completed(request: Request, response: Response, taken: C) -> C:
@@ -251,7 +260,7 @@ def _json(content: dict[str, Any]) -> bytes:
         raise ConfigurationError("body, recipients, custom or callback: a text holds half a character") from None
 
 
-def _to_wire(addressees: list[Addressee]) -> Any:
+def _to_wire(addressees: list[Recipient]) -> Any:
     """Use the plainest form that the contract documents: one recipient stands alone, several are a list."""
     forms = [addressee.on_the_wire() for addressee in addressees]
     return forms[0] if len(forms) == 1 else forms

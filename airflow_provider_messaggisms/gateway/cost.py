@@ -17,8 +17,8 @@ from typing import Any, Literal
 import msgspec
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
-from airflow_provider_messaggisms.gateway.recipients import Addressee
-from airflow_provider_messaggisms.gateway.text import Measure, fill, fit, measure, placeholders
+from airflow_provider_messaggisms.gateway.recipients import Recipient
+from airflow_provider_messaggisms.gateway.sms_text import Measure, fill, fit, measure, placeholders
 
 OnTooLong = Literal["fail", "fit"]
 
@@ -54,7 +54,7 @@ class Cost(msgspec.Struct, frozen=True):
         return f"{self.recipients} recipient(s), {amount}, {price}"
 
 
-class Tally:
+class PartsCounter:
     """
     Counts the parts of one text over its recipients.
 
@@ -136,9 +136,9 @@ class Tally:
         return people
 
 
-def tally_of(body: str, addressees: Iterable[Addressee]) -> Tally:
+def count_parts(body: str, addressees: Iterable[Recipient]) -> PartsCounter:
     """Count the parts of a text over recipients that are all there."""
-    tally = Tally(body)
+    tally = PartsCounter(body)
     for addressee in addressees:
         tally.add(addressee.fields)
     return tally

@@ -1,7 +1,7 @@
 """
 Did it arrive? The verdict over the recipients of a message: pending, delivered or failed.
 
-Whoever waits (the sensor poking or rescheduled, the trigger, an operator) asks a :class:`Tally`, so they cannot
+The sensor (poking or rescheduled), the trigger and the operators all ask a :class:`DeliveryCounts`, so they cannot
 disagree. What counts as final comes from the contract: every ``PENDING`` status is intermediate, and so is
 ``DELIVERED_TO_OPERATOR`` although its group says delivered; ``DELIVERED_TO_HANDSET`` and every ``UNDELIVERABLE_*``,
 ``EXPIRED_*`` and ``REJECTED_*`` are final.
@@ -20,7 +20,7 @@ import msgspec
 from airflow_provider_messaggisms.exceptions import ConfigurationError, DeliveryError
 from airflow_provider_messaggisms.gateway.models import Delivery, Message, ReportError
 from airflow_provider_messaggisms.gateway.phone import mask, mask_numbers
-from airflow_provider_messaggisms.gateway.value import Value
+from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 
 #: Up to this many recipients they are read at every look; above, the message's summary is read first.
 SUMMARY_ABOVE = 50
@@ -32,7 +32,7 @@ SAFEGUARD_LOOKS = 10
 MAX_FAILURES_NAMED = 100
 
 
-class Fate(Enum):
+class Outcome(Enum):
     """What is known of one recipient's SMS."""
 
     PENDING = "pending"
@@ -63,7 +63,7 @@ class Rule(msgspec.Struct, frozen=True):
         return total - ceil(round(self.min_delivered * total, 9))
 
 
-class Verdict(Value, frozen=True):
+class Verdict(RedactedStruct, frozen=True):
     """
     The judgement over all recipients.
 
@@ -73,7 +73,7 @@ class Verdict(Value, frozen=True):
     """
 
     _shown = ("fate", "unknown_states")
-    fate: Fate
+    fate: Outcome
     report: dict[str, Any]
     unknown_states: tuple[str, ...] = ()
 
@@ -94,13 +94,13 @@ class Verdict(Value, frozen=True):
 
 
 #: Infobip's status groups, by ``report.status.groupId``, and by the word that their names begin with.
-_GROUPS = {1: Fate.PENDING, 2: Fate.FAILED, 3: Fate.DELIVERED, 4: Fate.FAILED, 5: Fate.FAILED}
+_GROUPS = {1: Outcome.PENDING, 2: Outcome.FAILED, 3: Outcome.DELIVERED, 4: Outcome.FAILED, 5: Outcome.FAILED}
 _PREFIXES = {
-    "PENDING": Fate.PENDING,
-    "UNDELIVERABLE": Fate.FAILED,
-    "DELIVERED": Fate.DELIVERED,
-    "EXPIRED": Fate.FAILED,
-    "REJECTED": Fate.FAILED,
+    "PENDING": Outcome.PENDING,
+    "UNDELIVERABLE": Outcome.FAILED,
+    "DELIVERED": Outcome.DELIVERED,
+    "EXPIRED": Outcome.FAILED,
+    "REJECTED": Outcome.FAILED,
 }
 _AT_OPERATOR = "DELIVERED_TO_OPERATOR"
 
@@ -115,30 +115,30 @@ def state_of(recipient: Delivery) -> str:
     return name or recipient.state_description or recipient.state or "NOT_DISPATCHED"
 
 
-def fate_of(recipient: Delivery, rule: Rule) -> Fate | None:
+def fate_of(recipient: Delivery, rule: Rule) -> Outcome | None:
     """Judge one recipient; ``None`` for a state that the contract does not know."""
     state = state_of(recipient)
     if state == _AT_OPERATOR:
-        return Fate.DELIVERED if rule.accept_delivered_to_operator else Fate.PENDING
+        return Outcome.DELIVERED if rule.accept_delivered_to_operator else Outcome.PENDING
     return _fate_in(state, recipient)
 
 
-def _fate_in(state: str, recipient: Delivery) -> Fate | None:
+def _fate_in(state: str, recipient: Delivery) -> Outcome | None:
     if state == "NOT_DISPATCHED":
-        return Fate.PENDING
+        return Outcome.PENDING
     if state in ("DELIVERED", "DELIVERED_TO_HANDSET"):
-        return Fate.DELIVERED
+        return Outcome.DELIVERED
     by_name = _PREFIXES.get(state.split("_", 1)[0])
-    if by_name is Fate.DELIVERED:  # DELIVERED_ and a word that nobody has documented
+    if by_name is Outcome.DELIVERED:  # DELIVERED_ and a word that nobody has documented
         return None
     if by_name is not None:
         return by_name
     status = recipient.report.status if recipient.report else None
     by_group = _GROUPS.get(status.groupId) if status and status.groupId is not None else None
-    return None if by_group is Fate.DELIVERED else by_group
+    return None if by_group is Outcome.DELIVERED else by_group
 
 
-class Tally:
+class DeliveryCounts:
     """What is known of all recipients of a message, whatever the rule: counted one by one, so that none is kept."""
 
     __slots__ = ("at_operator", "delivered", "failed", "failures", "first", "price", "states", "total", "unknown")
@@ -167,9 +167,9 @@ class Tally:
                 self.at_operator += 1
                 continue
             match _fate_in(state, recipient):
-                case Fate.DELIVERED:
+                case Outcome.DELIVERED:
                     self.delivered += 1
-                case Fate.FAILED:
+                case Outcome.FAILED:
                     self.failures += 1
                     if len(self.failed) < MAX_FAILURES_NAMED:
                         self.failed.append(_failure(self.total - 1, recipient, state))
@@ -187,11 +187,11 @@ class Tally:
         total = self.total
         delivered = self.delivered + (self.at_operator if rule.accept_delivered_to_operator else 0)
         if total and self.failures > rule.failures_allowed(total):
-            fate = Fate.FAILED
+            fate = Outcome.FAILED
         elif total and delivered + self.failures == total:
-            fate = Fate.DELIVERED
+            fate = Outcome.DELIVERED
         else:
-            fate = Fate.PENDING
+            fate = Outcome.PENDING
         report = {
             "message_id": message_id,
             "total": total,
@@ -208,7 +208,7 @@ class Tally:
 
 def judge(message_id: str, recipients: Iterable[Delivery], rule: Rule) -> Verdict:
     """Judge a message by its recipients."""
-    return Tally().add(recipients).verdict(message_id, rule)
+    return DeliveryCounts().add(recipients).verdict(message_id, rule)
 
 
 def _one(recipient: Delivery, delivered: int) -> str:
@@ -216,7 +216,7 @@ def _one(recipient: Delivery, delivered: int) -> str:
     number, state = mask(recipient.number or ""), state_of(recipient)
     if delivered:
         return f"delivered to {number}{_after(recipient)}"
-    if _fate_in(state, recipient) is Fate.FAILED:
+    if _fate_in(state, recipient) is Outcome.FAILED:
         return f"not delivered to {number}: {state} ({_reason(recipient)})"
     return f"not yet delivered to {number}: {state}"
 
@@ -273,7 +273,7 @@ def check_reachable(message: Message) -> None:
     invalid = message.recipients.invalid.total
     if invalid and not message.recipients.valid.count and not message.transaction:
         summary = f"0 delivered; the gateway calls all recipients invalid ({invalid})"
-        report = {**Tally().verdict(message.id, Rule()).report, "summary": summary}
+        report = {**DeliveryCounts().verdict(message.id, Rule()).report, "summary": summary}
         raise DeliveryError(f"message {message.id}: {summary}", report=report)
 
 

@@ -10,17 +10,18 @@ No ``repr`` shows a number, the text of an SMS or a custom field: these values e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from math import isfinite
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import msgspec
 
 from airflow_provider_messaggisms.gateway.phone import mask
-from airflow_provider_messaggisms.gateway.value import Value
+from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 if TYPE_CHECKING:
     Instant = datetime | None
@@ -94,14 +95,25 @@ def _settle(value: msgspec.Struct, **kinds: Callable[..., Any]) -> None:
             msgspec.structs.force_setattr(value, name, kind(found))
 
 
-class Valid(Value, frozen=True, kw_only=True):
+class Envelope(RedactedStruct, Generic[V], frozen=True, kw_only=True):
+    """What every answer is wrapped in. ``credit`` comes as a string, as a number, or not at all."""
+
+    _shown = ("success",)
+    data: V | None = None
+    success: bool | None = None
+    message: Any = None
+    credit: Any = None
+    error: Any = None
+
+
+class Valid(RedactedStruct, frozen=True, kw_only=True):
     """The recipients that the gateway accepts."""
 
     _shown = ("count",)
     count: int = 0
 
 
-class Invalid(Value, frozen=True, kw_only=True):
+class Invalid(RedactedStruct, frozen=True, kw_only=True):
     """The recipients that the gateway calls invalid: they get nothing. ``list`` holds them as they were sent."""
 
     _shown = ("total",)
@@ -109,7 +121,7 @@ class Invalid(Value, frozen=True, kw_only=True):
     list: Any = None
 
 
-class RecipientCounts(Value, frozen=True, kw_only=True):
+class RecipientCounts(RedactedStruct, frozen=True, kw_only=True):
     """How many recipients a message has, by what the gateway thinks of their numbers."""
 
     _shown = ("valid", "invalid")
@@ -120,7 +132,7 @@ class RecipientCounts(Value, frozen=True, kw_only=True):
         _settle(self, valid=Valid, invalid=Invalid)
 
 
-class Statistics(Value, frozen=True, kw_only=True):
+class Statistics(RedactedStruct, frozen=True, kw_only=True):
     """Counts over the recipients of a message; ``sms_total`` counts SMS parts."""
 
     _shown = ("error", "sent", "delivered", "total", "sms_total")
@@ -131,7 +143,7 @@ class Statistics(Value, frozen=True, kw_only=True):
     sms_total: int | None = None
 
 
-class Options(Value, frozen=True, kw_only=True):
+class Options(RedactedStruct, frozen=True, kw_only=True):
     """The options of a message. ``timestamp_send`` is an instant; ``custom`` is an object where it holds JSON."""
 
     _shown = ("flash", "realtime", "timestamp_send")
@@ -146,7 +158,7 @@ class Options(Value, frozen=True, kw_only=True):
         _settle(self, timestamp_send=instant, custom=_unwrapped)
 
 
-class MessageSummary(Value, frozen=True, kw_only=True):
+class MessageSummary(RedactedStruct, frozen=True, kw_only=True):
     """A message as the list of messages shows it."""
 
     _shown = ("id", "timestamp")
@@ -158,7 +170,7 @@ class MessageSummary(Value, frozen=True, kw_only=True):
         _settle(self, timestamp=instant)
 
 
-class Message(Value, frozen=True, kw_only=True):
+class Message(RedactedStruct, frozen=True, kw_only=True):
     """
     A message: one text to one or many recipients.
 
@@ -195,7 +207,7 @@ class Message(Value, frozen=True, kw_only=True):
         )
 
 
-class Status(Value, frozen=True, kw_only=True):
+class Status(RedactedStruct, frozen=True, kw_only=True):
     """A delivery status in the shape that Infobip publishes."""
 
     _shown = ("groupId", "id", "name")
@@ -206,7 +218,7 @@ class Status(Value, frozen=True, kw_only=True):
     description: str | None = None
 
 
-class ReportError(Value, frozen=True, kw_only=True):
+class ReportError(RedactedStruct, frozen=True, kw_only=True):
     """Why an SMS did not arrive; ``permanent`` tells whether a new try could ever succeed."""
 
     _shown = ("id", "name", "permanent")
@@ -216,7 +228,7 @@ class ReportError(Value, frozen=True, kw_only=True):
     permanent: bool | None = None
 
 
-class Report(Value, frozen=True, kw_only=True):
+class Report(RedactedStruct, frozen=True, kw_only=True):
     """The operator's delivery report. Missing until the SMS has been dispatched."""
 
     _shown = ("status", "error", "doneAt")
@@ -227,7 +239,7 @@ class Report(Value, frozen=True, kw_only=True):
     smsCount: int | None = None  # noqa: N815
 
 
-class Delivery(Value, frozen=True, kw_only=True):
+class Delivery(RedactedStruct, frozen=True, kw_only=True):
     """What the verdict over a recipient needs (see ``delivery``), and no more."""
 
     number: str | None = None
@@ -241,7 +253,7 @@ class Delivery(Value, frozen=True, kw_only=True):
         return [("number", number), ("state", self.state), ("state_description", self.state_description)]
 
 
-class Recipient(Delivery, frozen=True, kw_only=True):
+class RecipientReport(Delivery, frozen=True, kw_only=True):
     """One recipient of a message, whole. ``fields`` is a list, an object or empty; ``body`` is the text as sent."""
 
     id: str | None = None
@@ -260,3 +272,22 @@ class Recipient(Delivery, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         _settle(self, timestamp_sent=instant, timestamp_delivery=instant)
+
+
+# Texts of a request that an error may show: they are not personal, or `mask_numbers` takes care of them.
+_SHOWABLE = frozenset({"sender", "recipients", "number", "timestamp_send"})
+
+
+def personal_texts(content: Any) -> Iterator[str]:
+    """Find the text of the SMS, the recipients' fields and other personal texts in the content of a request."""
+    if isinstance(content, list):
+        for part in content:
+            yield from personal_texts(part)
+    elif isinstance(content, dict):
+        for name, part in content.items():
+            if name == "fields":
+                yield from part.values()
+            elif isinstance(part, str) and name not in _SHOWABLE:
+                yield part
+            else:
+                yield from personal_texts(part)

@@ -1,5 +1,5 @@
 """
-Who gets an SMS: what a DAG author writes becomes :class:`Addressee` values that are right to send to, each number once.
+Who gets an SMS: what a DAG author writes becomes :class:`Recipient` values that are right to send to, each number once.
 
 A recipient is a number, or ``{"number": ..., "fields": {...}}`` where the text has placeholders; recipients are one of
 these or a list of them. All is checked before any money is spent, and every complaint names the position and shows the
@@ -19,14 +19,14 @@ import msgspec
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.phone import known_region, mask, mask_numbers, to_wire
-from airflow_provider_messaggisms.gateway.text import placeholders, whole_characters
-from airflow_provider_messaggisms.gateway.value import Value
+from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
+from airflow_provider_messaggisms.gateway.sms_text import placeholders, whole_characters
 
 Validate = Literal["full", "possible"]
 OnInvalid = Literal["fail", "drop"]
 
 
-class Addressee(Value, frozen=True, gc=False):  # made by the hundred thousand; texts are nothing to collect
+class Recipient(RedactedStruct, frozen=True, gc=False):  # made by the hundred thousand; texts are nothing to collect
     """
     One recipient, ready for the wire.
 
@@ -38,14 +38,14 @@ class Addressee(Value, frozen=True, gc=False):  # made by the hundred thousand; 
     fields: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"Addressee({mask(self.number)!r})"
+        return f"Recipient({mask(self.number)!r})"
 
     def on_the_wire(self) -> str | dict[str, Any]:
         """Give the form that a request carries."""
         return {"number": self.number, "fields": dict(self.fields)} if self.fields else self.number
 
 
-class Recipients(Value, frozen=True):
+class RecipientList(RedactedStruct, frozen=True):
     """
     What became of the recipients that somebody wrote.
 
@@ -55,7 +55,7 @@ class Recipients(Value, frozen=True):
     """
 
     _shown = ("dropped", "repeated")
-    addressees: tuple[Addressee, ...]
+    addressees: tuple[Recipient, ...]
     dropped: tuple[str, ...] = ()
     repeated: int = 0
 
@@ -64,7 +64,7 @@ class Recipients(Value, frozen=True):
         """Whom the message goes to, whatever the order."""
         return frozenset(one.number for one in self.addressees)
 
-    def __iter__(self) -> Iterator[Addressee]:
+    def __iter__(self) -> Iterator[Recipient]:
         return iter(self.addressees)
 
 
@@ -74,23 +74,23 @@ def read_recipients(
     default_region: str | None = None,
     validate: Validate = "full",
     on_invalid: OnInvalid = "fail",
-) -> Recipients:
+) -> RecipientList:
     """
     Read recipients in any of the forms that people write.
 
-    :param written: A number, a ``{"number", "fields"}`` mapping, an :class:`Addressee`, or a list of these.
+    :param written: A number, a ``{"number", "fields"}`` mapping, an :class:`Recipient`, or a list of these.
     :param default_region: Country of numbers without an international prefix.
     :param validate: ``full`` asks whether the number can be a mobile or fixed line; ``possible`` only its length.
     :param on_invalid: ``fail`` raises at the first number that cannot be sent to; ``drop`` leaves it out and says so.
     :raises ConfigurationError: A number cannot be sent to, a field is no text, nobody is left, or there is no such
         region.
     """
-    seen: dict[str, Addressee] = {}
+    seen: dict[str, Recipient] = {}
     dropped: list[str] = []
     repeated = 0
     for position, one in enumerate(_each(written)):
         try:
-            if isinstance(one, Addressee):
+            if isinstance(one, Recipient):
                 addressee = one
             else:
                 where = f"recipients[{position}]"
@@ -109,12 +109,12 @@ def read_recipients(
     if not seen:
         why = f"none of the {len(dropped)} can be sent to; the first: {dropped[0]}" if dropped else "nobody is named"
         raise ConfigurationError(f"recipients: {why}")
-    return Recipients(tuple(seen.values()), tuple(dropped), repeated)
+    return RecipientList(tuple(seen.values()), tuple(dropped), repeated)
 
 
 def read_recipient(
     written: Any, where: str, *, default_region: str | None = None, validate: Validate = "full"
-) -> Addressee:
+) -> Recipient:
     """
     Read one recipient.
 
@@ -141,7 +141,7 @@ def addressee_of(
     *,
     default_region: str | None = None,
     validate: Validate = "full",
-) -> Addressee:
+) -> Recipient:
     """
     Check a number and its fields; as :func:`read_recipient`, for who has them apart.
 
@@ -154,7 +154,7 @@ def addressee_of(
         wire = to_wire(number, default_region=default_region, validate=validate)
     except ConfigurationError as error:
         raise ConfigurationError(f"{where}: {error}") from None
-    return Addressee(wire, {str(name): _field_text(value, where, name) for name, value in fields.items()})
+    return Recipient(wire, {str(name): _field_text(value, where, name) for name, value in fields.items()})
 
 
 def listed(written: Any) -> list[Any]:
@@ -177,7 +177,7 @@ def listed(written: Any) -> list[Any]:
 
 
 def _each(written: Any) -> Iterator[Any]:
-    if isinstance(written, str | Mapping | Addressee):
+    if isinstance(written, str | Mapping | Recipient):
         yield written
     elif isinstance(written, Iterable) and not isinstance(written, bytes):
         yield from written
@@ -203,7 +203,7 @@ def _kind(value: Any) -> str:
 
 def field_names(written: Any) -> frozenset[str]:
     """Collect the names of all fields in recipients as they were written, right or wrong, without judging them."""
-    if isinstance(written, Addressee):
+    if isinstance(written, Recipient):
         return frozenset(written.fields)
     if isinstance(written, Mapping):
         fields = written.get("fields")
@@ -213,7 +213,7 @@ def field_names(written: Any) -> frozenset[str]:
     return frozenset()
 
 
-def check_placeholders(body: str, addressees: Iterable[Addressee], *, where: str = "") -> None:
+def check_placeholders(body: str, addressees: Iterable[Recipient], *, where: str = "") -> None:
     """
     Make sure that every placeholder of *body* becomes something for everybody.
 

@@ -10,6 +10,7 @@ never left this machine       asked again
 429 Too Many Requests         asked again
 left, no answer                                   asked again
 5XX                                               asked again
+an answer that cannot be read                     asked again
 anything else                 never
 ============================  ==================  ==========================
 
@@ -22,19 +23,9 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_messaggisms.exceptions import (
-    GatewayUnavailableError,
-    MessaggiSmsError,
-    NotSentError,
-    OutcomeUnknownError,
-    RateLimitedError,
-)
+from airflow_provider_messaggisms.exceptions import MessaggiSmsError, NotSentError, RateLimitedError
+from airflow_provider_messaggisms.gateway.idempotency import OUTCOME_UNKNOWN
 from airflow_provider_messaggisms.gateway.wire import Call
-
-
-def outcome_unknown(error: MessaggiSmsError) -> bool:
-    """Tell whether the gateway may have acted on a call that ended in *error*."""
-    return isinstance(error, OutcomeUnknownError | GatewayUnavailableError)
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):
@@ -60,7 +51,7 @@ class RetryPolicy(msgspec.Struct, frozen=True):
         :returns: Seconds to wait before asking again, or ``None`` to give up.
         """
         harmless = isinstance(error, NotSentError | RateLimitedError)
-        if attempt >= self.attempts or not (harmless or (call.repeatable and outcome_unknown(error))):
+        if attempt >= self.attempts or not (harmless or (call.repeatable and isinstance(error, OUTCOME_UNKNOWN))):
             return None
         asked = getattr(error, "retry_after_seconds", None)
         if asked is not None:

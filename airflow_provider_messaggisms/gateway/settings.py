@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
-from airflow_provider_messaggisms.gateway.value import Value
+from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 
 #: The hosts that the gateway's contract names.
 HOSTS = {"production": "https://ws.messaggisms.com", "sandbox": "https://test.ws.messaggisms.com"}
@@ -86,7 +86,7 @@ FIELDS: dict[str, dict[str, Any]] = {
 }
 
 
-class Settings(Value, frozen=True):
+class Settings(RedactedStruct, frozen=True):
     """
     A checked connection.
 

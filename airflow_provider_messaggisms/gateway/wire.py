@@ -9,15 +9,22 @@ strict about what must hold before money is spent or an SMS is called sent.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from airflow_provider_messaggisms import exceptions as errors
-from airflow_provider_messaggisms.gateway.phone import mask_numbers
-from airflow_provider_messaggisms.gateway.value import Reader, Value
+from airflow_provider_messaggisms.gateway.models import Envelope, personal_texts
+from airflow_provider_messaggisms.gateway.redaction import (
+    EXCERPT_CHARACTERS,
+    RedactedStruct,
+    excerpt,
+    outline,
+    redacted,
+)
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -25,11 +32,8 @@ V = TypeVar("V")
 #: An answer larger than this is not read: 100,000 recipients take 94 MB.
 MAX_ANSWER_BYTES = 512 * 1024 * 1024
 
-#: How much of an unreadable answer an error shows.
-EXCERPT_CHARACTERS = 120
 
-
-class Request(Value, frozen=True):
+class Request(RedactedStruct, frozen=True):
     """
     What to ask.
 
@@ -49,7 +53,7 @@ class Request(Value, frozen=True):
         return f"{self.method} {self.route}"
 
 
-class Body:
+class ResponseBody:
     """
     The body of an answer as it comes in, piece by piece. This one keeps all of it.
 
@@ -70,14 +74,14 @@ class Body:
         return b"".join(self._pieces)
 
 
-class Response(Value, frozen=True):
+class Response(RedactedStruct, frozen=True):
     """
     What came back.
 
     :param status: HTTP status.
     :param headers: A case-insensitive mapping.
     :param body: The whole body, decompressed, but for what was taken out of it. Not in the ``repr``.
-    :param taken: What the call's :class:`Body` took out of it.
+    :param taken: What the call's :class:`ResponseBody` took out of it.
     :param hidden: What no error may show even if the answer does, such as the token. Not in the ``repr``.
     """
 
@@ -89,7 +93,7 @@ class Response(Value, frozen=True):
     taken: Any = None
 
 
-class Call(Value, Generic[T], frozen=True):
+class Call(RedactedStruct, Generic[T], frozen=True):
     """
     One ability of the gateway: what to ask, how to read the answer, and whether asking twice does harm.
 
@@ -105,29 +109,31 @@ class Call(Value, Generic[T], frozen=True):
     parse: Callable[[Response], T]
     repeatable: bool
     within_seconds: float | None = None
-    collect: Callable[[], Body] = Body
+    collect: Callable[[], ResponseBody] = ResponseBody
 
 
-class Pause(Value, frozen=True):
-    """What steps that depend on each other may yield between two calls: wait for so many seconds."""
+class JsonReader(Generic[T]):
+    """
+    Decodes JSON into one kind of value; leniently, for the gateway sends some numbers as strings.
 
-    _shown = ("seconds",)
-    seconds: float
+    The decoder is built at the first answer, not at import.
+    """
 
+    def __init__(self, kind: type[T]) -> None:
+        self._kind = kind
 
-class Envelope(Value, Generic[V], frozen=True, kw_only=True):
-    """What every answer is wrapped in. ``credit`` comes as a string, as a number, or not at all."""
+    @cached_property
+    def decode(self) -> Callable[[bytes], T]:
+        """
+        Decode a text in UTF-8.
 
-    _shown = ("success",)
-    data: V | None = None
-    success: bool | None = None
-    message: Any = None
-    credit: Any = None
-    error: Any = None
+        :raises msgspec.DecodeError: It is not JSON, or not of this kind.
+        """
+        return msgspec.json.Decoder(self._kind, strict=False).decode
 
 
 #: Reads any envelope at all.
-ANYTHING = Reader(Envelope[Any])
+ANYTHING = JsonReader(Envelope[Any])
 
 #: What a decoder raises for an answer that it cannot read; the last one is for thousands of nested brackets.
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -151,7 +157,7 @@ _BY_CODE: dict[int, type[errors.GatewayError]] = {
 }
 
 
-def read(request: Request, response: Response, reader: Reader[Envelope[V]]) -> Envelope[V]:
+def read(request: Request, response: Response, reader: JsonReader[Envelope[V]]) -> Envelope[V]:
     """
     Open the envelope of *response*.
 
@@ -195,7 +201,7 @@ def _why_unreadable(body: bytes, error: Exception) -> str:
 
 
 def _outside_contract(request: Request, response: Response, why: str) -> errors.ProtocolError:
-    text = f"{request}: {why}: HTTP {response.status}, {excerpt(request, response)}"
+    text = f"{request}: {why}: HTTP {response.status}, {excerpt(response.body, secrets_of(request, *response.hidden))}"
     return errors.ProtocolError(text, status=response.status)
 
 
@@ -204,7 +210,7 @@ def _refusal(request: Request, response: Response) -> errors.MessaggiSmsError:
         envelope = ANYTHING.decode(response.body)
     except UNREADABLE:
         envelope = Envelope()
-        code, message = None, excerpt(request, response)
+        code, message = None, excerpt(response.body, secrets_of(request, *response.hidden))
     else:
         code = _code(envelope.error)
         message = _words(envelope.message, request, response)[:EXCERPT_CHARACTERS]
@@ -218,10 +224,17 @@ def _refusal(request: Request, response: Response) -> errors.MessaggiSmsError:
 
 
 def _words(message: Any, request: Request, response: Response) -> str:
-    """Give the gateway's own words; of a message that is no text only its outline."""
+    """Return the gateway's own words; of a message that is not a text only its outline."""
+    secrets = secrets_of(request, *response.hidden)
     if message is None or isinstance(message, str):
-        return _showable((message or "")[:_SEARCHED], request, response)
-    return _outline(_showable(msgspec.json.encode(message).decode()[:_SEARCHED], request, response))
+        return redacted(message or "", secrets)
+    return outline(redacted(msgspec.json.encode(message).decode(), secrets))
+
+
+def secrets_of(request: Request, *hidden: str) -> set[str]:
+    """Collect what an error must not show: what is hidden, such as the token, and the personal texts of the request."""
+    sent = None if request.body is None else msgspec.json.decode(request.body)
+    return {*hidden, *personal_texts(sent)}
 
 
 def _code(value: Any) -> int | None:
@@ -249,61 +262,3 @@ def _retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return max(0.0, wait.total_seconds())
-
-
-# Every text between double quotes, closed or not; the group is there where it is the name of a JSON member.
-_QUOTED = r'(?s)("[A-Za-z_$][\w$]{0,30}"\s*:)|"(?:[^"\\]|\\.)*(?:"|\\?\Z)'
-
-# Texts of a request that an error may show: they are no personal data, or `mask_numbers` takes care of them.
-_SHOWABLE = frozenset({"sender", "recipients", "number", "timestamp_send"})
-
-_SHORT = 4  # characters; of what is shorter only whole words are taken out
-
-_SEARCHED = 64 * 1024  # how much of an answer is searched for the request's texts; an SMS that is cut off is not found
-
-
-def excerpt(request: Request, response: Response) -> str:
-    """
-    Show the first characters of an unreadable answer without showing anything personal.
-
-    Digits that could be a telephone number are masked. What stands in double quotes is left out, except names of JSON
-    members, because the gateway echoes the text of the SMS.
-    """
-    if not response.body.strip():
-        return "an empty body"
-    text = response.body[:_SEARCHED].decode("utf-8", errors="replace").replace("\0", "")
-    text = _showable(text.lstrip("\ufeff"), request, response)
-    text = " ".join(_outline(text).split())
-    return repr(text[:EXCERPT_CHARACTERS] + ("…" if len(text) > EXCERPT_CHARACTERS else ""))
-
-
-def _outline(text: str) -> str:
-    return re.sub(_QUOTED, lambda quoted: quoted[0] if quoted[1] else '"…"', text)
-
-
-def _showable(text: str, request: Request, response: Response) -> str:
-    """Take out of an answer's text what the request said, what is hidden, and whatever could be a number."""
-    secrets = sorted({*response.hidden, *_personal(_decoded(request.body))}, key=len, reverse=True)
-    for secret in filter(None, secrets):
-        short = len(secret) < _SHORT
-        text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "…", text) if short else text.replace(secret, "…")
-    return mask_numbers(text)
-
-
-def _decoded(body: bytes | None) -> Any:
-    return None if body is None else msgspec.json.decode(body)
-
-
-def _personal(value: Any) -> Iterator[str]:
-    """Find the text of the SMS, the recipients' fields and the like in a request."""
-    if isinstance(value, list):
-        for part in value:
-            yield from _personal(part)
-    elif isinstance(value, dict):
-        for name, part in value.items():
-            if name == "fields":
-                yield from part.values()
-            elif isinstance(part, str) and name not in _SHOWABLE:
-                yield part
-            else:
-                yield from _personal(part)

@@ -18,16 +18,16 @@ import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
-from airflow_provider_messaggisms.gateway.cost import Tally
+from airflow_provider_messaggisms.gateway.cost import PartsCounter
 from airflow_provider_messaggisms.gateway.phone import known_region
 from airflow_provider_messaggisms.gateway.recipients import (
-    Addressee,
     OnInvalid,
+    Recipient,
     Validate,
     addressee_of,
     check_placeholders,
 )
-from airflow_provider_messaggisms.gateway.text import placeholders
+from airflow_provider_messaggisms.gateway.sms_text import placeholders
 from airflow_provider_messaggisms.templating import check_no_clash
 
 _JSON_SUFFIXES = (".jsonl", ".ndjson")
@@ -63,7 +63,7 @@ class RecipientFile:
         self.path = path
         self.dropped: list[str] = []
         self.repeated = 0
-        self.tally = Tally(body)
+        self.tally = PartsCounter(body)
         self._body = body
         self._used = placeholders(body)
         self._default_region = default_region
@@ -95,10 +95,10 @@ class RecipientFile:
         """Whom the message goes to."""
         return self._numbers.keys()
 
-    def __iter__(self) -> Iterator[Addressee]:
-        return self._read_again() if self._used else map(Addressee, self._numbers)
+    def __iter__(self) -> Iterator[Recipient]:
+        return self._read_again() if self._used else map(Recipient, self._numbers)
 
-    def _read_again(self) -> Iterator[Addressee]:
+    def _read_again(self) -> Iterator[Recipient]:
         waiting = set(self._numbers)
         try:
             for row in read_rows(self.path, self._used):
@@ -117,7 +117,7 @@ class RecipientFile:
     def _changed(self, detail: str = "") -> ConfigurationError:
         return ConfigurationError(f"recipients_path: {self.path} changed while it was read{detail}; nothing was sent")
 
-    def _read(self, line: int, number: Any, fields: dict[str, Any]) -> Addressee:
+    def _read(self, line: int, number: Any, fields: dict[str, Any]) -> Recipient:
         where = f"recipients_path, line {line}"
         addressee = addressee_of(number, fields, where, default_region=self._default_region, validate=self._validate)
         if len(addressee.fields) < len(self._used):

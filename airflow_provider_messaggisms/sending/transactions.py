@@ -29,11 +29,12 @@ from airflow_provider_messaggisms.exceptions import (
     OutcomeUnknownError,
     ProtocolError,
 )
+from airflow_provider_messaggisms.gateway.idempotency import OUTCOME_UNKNOWN
 from airflow_provider_messaggisms.gateway.models import Message
-from airflow_provider_messaggisms.gateway.recipients import Addressee, OnInvalid
-from airflow_provider_messaggisms.gateway.text import placeholders
+from airflow_provider_messaggisms.gateway.recipients import OnInvalid, Recipient
+from airflow_provider_messaggisms.gateway.sms_text import placeholders
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.sending.once import UNKNOWN, Once, delete_open
+from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce, delete_open
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class Transaction:
 
     def __init__(
         self,
-        once: Once,
+        once: ExactlyOnce,
         guards: Guards,
         *,
         total: int,
@@ -117,7 +118,7 @@ class Transaction:
         self.stopped = False
         self._added = 0
 
-    def send(self, addressees: Iterable[Addressee], options: dict[str, Any]) -> tuple[Message, bool]:
+    def send(self, addressees: Iterable[Recipient], options: dict[str, Any]) -> tuple[Message, bool]:
         """
         Send to all, resuming what an earlier try began.
 
@@ -177,7 +178,7 @@ class Transaction:
         listed = message.recipients.invalid.list
         return there | {one for one in listed if isinstance(one, str)} if isinstance(listed, list) else there
 
-    def _chunks(self, addressees: Iterable[Addressee]) -> Iterator[tuple[list[Addressee], bool]]:
+    def _chunks(self, addressees: Iterable[Recipient]) -> Iterator[tuple[list[Recipient], bool]]:
         """
         Cut into chunks and say which is the last. A message that fits into one chunk is cut in two when it is opened:
         it takes one call to open the transaction and one, with somebody in it, to close it.
@@ -190,7 +191,7 @@ class Transaction:
             yield chunk, not following
             chunk = following
 
-    def _add(self, message_id: str, chunk: Iterable[Addressee], *, close: bool) -> Message:
+    def _add(self, message_id: str, chunk: Iterable[Recipient], *, close: bool) -> Message:
         """Add a chunk, and close the transaction with it if it is the last."""
         added = list(chunk)
         self._heed_stop(f"before message {message_id} was complete")
@@ -217,7 +218,7 @@ class Transaction:
                 f"message {message_id}: all recipients were there, but the gateway does not close it without a further "
                 f"one ({error}); it was deleted unsent, and the next try builds it anew"
             ) from error
-        except UNKNOWN as error:
+        except OUTCOME_UNKNOWN as error:
             log.warning("%s; looking whether the gateway has the recipients", error)
             message = self._look_again(message_id, self._added + len(added), close=close, cause=error)
         self._added += len(added)

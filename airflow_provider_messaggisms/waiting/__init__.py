@@ -1,6 +1,7 @@
 """
-What the delivery sensor, its trigger and the operators that wait are made of.
+Waiting for a delivery: what the sensor, the send operators and the trigger share.
 
-``operator`` is their base, ``lookout`` lets all waits of a triggerer look through one client, and ``outcome`` is what
-the trigger tells its task. What a look is, and how often, is the core's to say (``gateway.watch``, ``gateway.pace``).
+``waiting_operator`` is the base of the operators, ``shared_client`` lets all waits of one event loop share a client,
+and ``trigger_event`` is what a trigger tells its task. How to poll, and how often, belongs to the core
+(``gateway.polling``, ``gateway.poll_interval``).
 """

@@ -11,7 +11,8 @@ import pytest
 
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.gateway.wire import Request, Response
-from airflow_provider_messaggisms.transport import AsyncTransport, SyncTransport
+from airflow_provider_messaggisms.transport.async_transport import AsyncTransport
+from airflow_provider_messaggisms.transport.sync_transport import SyncTransport
 
 TOKEN = "tok-3f9a8b7c6d5e4f"
 NUMBER = "3471112223"

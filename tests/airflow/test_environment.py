@@ -12,7 +12,7 @@ import trustme
 
 from airflow_provider_messaggisms import exceptions as errors
 from airflow_provider_messaggisms.gateway.settings import Settings
-from airflow_provider_messaggisms.transport import AsyncTransport
+from airflow_provider_messaggisms.transport.async_transport import AsyncTransport
 from tests.airflow.carriers import READ, SEND, TOKEN, Open, closed_port
 from tests.airflow.puppet import (
     Puppet,

@@ -17,7 +17,8 @@ from airflow_provider_messaggisms.emulator.pytest_plugin import Exchange, Gatewa
 from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy
-from airflow_provider_messaggisms.gateway.wire import Call, Pause
+from airflow_provider_messaggisms.gateway.steps import Pause
+from airflow_provider_messaggisms.gateway.wire import Call
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from tests.airflow.faces import TOKEN, Open
 from tests.airflow.puppet import Puppet, cut, dripping, refusal, silence, success
@@ -248,7 +249,7 @@ def test_a_call_may_be_given_less_time_than_the_connection_gives(open_hook: Open
         return (yield hurried)
 
     with pytest.raises(errors.OutcomeUnknownError):
-        open_hook(retry_policy=RetryPolicy(first_delay_seconds=0.2)).follow(steps())
+        open_hook(retry_policy=RetryPolicy(first_delay_seconds=0.2)).run_steps(steps())
     assert len(puppet.asked) == 1
 
 
@@ -272,10 +273,10 @@ def test_steps_are_followed_and_get_their_results(face: Any) -> None:
         assert (yield Pause(0.0)) is None
         message = yield calls.get_message(listed[0].id)
         numbers = yield calls.get_numbers(message.id)
-        tally = yield calls.get_tally(message.id)
+        tally = yield calls.get_delivery_counts(message.id)
         return [message.id, len(numbers), tally.total]
 
-    assert face.follow(steps()) == [sent.id, 2, 2]
+    assert face.run_steps(steps()) == [sent.id, 2, 2]
 
 
 def test_steps_get_errors_where_they_asked(face: Any, messaggisms_gateway: Gateway) -> None:
@@ -287,7 +288,7 @@ def test_steps_get_errors_where_they_asked(face: Any, messaggisms_gateway: Gatew
             return f"none of {len(listed)}"
         return "found"
 
-    assert face.follow(steps()) == "none of 0"
+    assert face.run_steps(steps()) == "none of 0"
 
 
 def test_an_error_that_steps_do_not_want_reaches_the_caller_and_closes_them(face: Any) -> None:
@@ -300,7 +301,7 @@ def test_an_error_that_steps_do_not_want_reaches_the_caller_and_closes_them(face
             ended.append(True)
 
     with pytest.raises(errors.MessageNotFoundError):
-        face.follow(steps())
+        face.run_steps(steps())
     assert ended == [True]
 
 

@@ -31,7 +31,7 @@ from airflow_provider_messaggisms.exceptions import (
     MessaggiSmsError,
     OutcomeUnknownError,
 )
-from airflow_provider_messaggisms.gateway.text import measure
+from airflow_provider_messaggisms.gateway.sms_text import measure
 from airflow_provider_messaggisms.notifications import MessaggiSmsNotifier, send_messaggisms_notification
 from tests.airflow.alarms.occasions import RUN_ID, dag_failed, deadline_missed, killed, task_failed
 from tests.airflow.conftest import Run, posts

@@ -25,8 +25,8 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_messaggisms import exceptions as errors
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.sensors import MessaggiSmsDeliverySensor
-from airflow_provider_messaggisms.waiting import outcome
-from airflow_provider_messaggisms.waiting.operator import WaitingOperator
+from airflow_provider_messaggisms.waiting import trigger_event
+from airflow_provider_messaggisms.waiting.waiting_operator import WaitingOperator
 from tests.airflow.conftest import Run, plain
 from tests.airflow.puppet import Connection, Puppet, success, then
 from tests.airflow.waiting.waits import NUMBER, RECIPIENTS, SUMMARY, asked, finished, send
@@ -567,4 +567,4 @@ def test_a_wrong_argument_fails_the_task_for_good_and_is_named(
 
 def test_what_it_tells_is_what_the_trigger_told(context: Any) -> None:
     report = {"message_id": "m1", "summary": "delivered to +39-*******567 after 4 s", "total": 1}
-    assert sensor().execute_complete(context, outcome.delivered(report)) == report
+    assert sensor().execute_complete(context, trigger_event.delivered(report)) == report

@@ -11,7 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
-from airflow_provider_messaggisms.gateway.recipients import Addressee
+from airflow_provider_messaggisms.gateway.recipients import Recipient
 from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator, MessaggiSmsSendTransactionOperator
 from airflow_provider_messaggisms.templating import Personal, as_flag, as_number, personal_value
 from tests.airflow.conftest import plain
@@ -268,7 +268,7 @@ def test_recipients_that_come_one_by_one_have_fields_too_and_are_kept() -> None:
     ("value", "shown"),
     [
         ("+39 349 123 4567", "+39-*******567"),
-        (["0039 349 1234567", ANNA, Addressee("+39-3491234567")], None),
+        (["0039 349 1234567", ANNA, Recipient("+39-3491234567")], None),
         (ANNA, {"number": "+39-*******567", "fields": "***"}),
         ({"+39 349 123 4567": {"name": "Anna"}}, {"+39-*******567": "***"}),
         (393491234567, "***"),

@@ -20,7 +20,8 @@ import requests_mock
 from airflow_provider_messaggisms import exceptions as errors
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.gateway.wire import Request
-from airflow_provider_messaggisms.transport import AsyncTransport, SyncTransport
+from airflow_provider_messaggisms.transport.async_transport import AsyncTransport
+from airflow_provider_messaggisms.transport.sync_transport import SyncTransport
 from tests.airflow.carriers import NUMBER, READ, SEND, TOKEN, Open, closed_port
 from tests.airflow.puppet import (
     Answer,

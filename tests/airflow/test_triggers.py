@@ -17,8 +17,8 @@ from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.exceptions import DeliveryError, MessageNotFoundError, RateLimitedError
 from airflow_provider_messaggisms.triggers import MessaggiSmsDeliveryTrigger
-from airflow_provider_messaggisms.waiting import lookout
-from airflow_provider_messaggisms.waiting.outcome import TimeIsUp, report_of
+from airflow_provider_messaggisms.waiting import shared_client
+from airflow_provider_messaggisms.waiting.trigger_event import TimeIsUp, report_of
 from tests.airflow.puppet import Connection, Puppet, cut, http, refusal, reset, success
 from tests.airflow.waiting.waits import (
     NUMBER,
@@ -277,7 +277,7 @@ async def test_the_log_has_a_line_for_each_change_and_not_for_each_look(
 @pytest.fixture
 def loop_is_empty() -> Iterator[None]:
     yield
-    assert not any(lookout._lookouts.values())
+    assert not any(shared_client._lookouts.values())
 
 
 async def test_when_it_is_cancelled_it_asks_no_more_and_leaves_nothing_behind(
@@ -290,7 +290,7 @@ async def test_when_it_is_cancelled_it_asks_no_more_and_leaves_nothing_behind(
     with pytest.raises(asyncio.CancelledError):
         await waiting
     seen = messaggisms_gateway.requests()
-    assert lookout._lookouts[asyncio.get_running_loop()] == {}
+    assert shared_client._lookouts[asyncio.get_running_loop()] == {}
     await asyncio.sleep(0.3)
     assert messaggisms_gateway.requests() == seen
     assert [exchange.method for exchange in seen].count("DELETE") == 0

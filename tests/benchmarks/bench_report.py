@@ -50,12 +50,12 @@ def _measured(read: Callable[[], Any]) -> Figures:
 def _worker(url: str) -> Figures:
     from airflow_provider_messaggisms.gateway import calls
     from airflow_provider_messaggisms.gateway.settings import Settings
-    from airflow_provider_messaggisms.transport import SyncTransport
+    from airflow_provider_messaggisms.transport.sync_transport import SyncTransport
 
     with SyncTransport(Settings(url, "benchmark")) as transport:
 
         def read(message_id: str) -> int:
-            call = calls.get_tally(message_id, many=True)
+            call = calls.get_delivery_counts(message_id, many=True)
             return call.parse(transport.send(call.request, None, call.collect())).total
 
         read(SMALL)
@@ -65,14 +65,14 @@ def _worker(url: str) -> Figures:
 def _trigger(url: str) -> Figures:
     from airflow_provider_messaggisms.gateway import calls
     from airflow_provider_messaggisms.gateway.settings import Settings
-    from airflow_provider_messaggisms.transport import AsyncTransport
+    from airflow_provider_messaggisms.transport.async_transport import AsyncTransport
 
     ticker = Ticker()
     with asyncio.Runner() as runner:
         transport = AsyncTransport(Settings(url, "benchmark"))
 
         async def read(message_id: str) -> int:
-            call = calls.get_tally(message_id, many=True)
+            call = calls.get_delivery_counts(message_id, many=True)
             ticking = asyncio.create_task(ticker.run())
             tally = call.parse(await transport.send(call.request, None, call.collect()))
             ticking.cancel()

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from airflow_provider_messaggisms import exceptions as errors
 from airflow_provider_messaggisms.gateway import calls
-from airflow_provider_messaggisms.gateway.recipients import Addressee
+from airflow_provider_messaggisms.gateway.recipients import Recipient
 from airflow_provider_messaggisms.gateway.wire import Call
 from tests.gateway.answers import ID, MESSAGE, NUMBER, RECIPIENT, refusal, response, success
 
-ROSA = Addressee(NUMBER, {"name": "Rosa"})
-LEA = Addressee("+39-3482223334")
+ROSA = Recipient(NUMBER, {"name": "Rosa"})
+LEA = Recipient("+39-3482223334")
 
 
 def send(**changes: Any) -> Call[Any]:
@@ -272,7 +272,7 @@ def test_no_number_breaks_out_of_its_path(number: str) -> None:
 def test_an_error_over_an_argument_never_shows_the_text_or_a_field(body: str, name: str, sender: str) -> None:
     secret = f"{name} 3471112223"
     with pytest.raises(errors.ConfigurationError) as caught:
-        send(body="half \ud800" + secret + body, sender="Depot", recipients=[Addressee(NUMBER, {"name": secret})])
+        send(body="half \ud800" + secret + body, sender="Depot", recipients=[Recipient(NUMBER, {"name": secret})])
     assert secret not in str(caught.value)
     with pytest.raises(errors.ConfigurationError) as caught:
         calls.check_sender(f"{sender} {secret}")

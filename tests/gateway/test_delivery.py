@@ -15,9 +15,9 @@ from airflow_provider_messaggisms.exceptions import ConfigurationError, Delivery
 from airflow_provider_messaggisms.gateway.delivery import (
     MAX_FAILURES_NAMED,
     SUMMARY_ABOVE,
-    Fate,
+    DeliveryCounts,
+    Outcome,
     Rule,
-    Tally,
     Verdict,
     check_reachable,
     fate_of,
@@ -56,7 +56,7 @@ ODD = sms("TELEPORTED", group=9)
 
 # --- one recipient ----------------------------------------------------------------------------------------------------
 
-PENDING, DELIVERED, FAILED = Fate.PENDING, Fate.DELIVERED, Fate.FAILED
+PENDING, DELIVERED, FAILED = Outcome.PENDING, Outcome.DELIVERED, Outcome.FAILED
 
 
 @pytest.mark.parametrize(
@@ -89,16 +89,16 @@ PENDING, DELIVERED, FAILED = Fate.PENDING, Fate.DELIVERED, Fate.FAILED
         ("UNDELIVERABLENESS", None, None),
     ],
 )
-def test_each_status_has_its_fate(name: str, group: int | None, fate: Fate | None) -> None:
+def test_each_status_has_its_fate(name: str, group: int | None, fate: Outcome | None) -> None:
     assert fate_of(sms(name, group=group), ALL) is fate
 
 
 def test_delivered_to_the_operator_is_final_only_if_the_rule_says_so() -> None:
-    assert fate_of(OPERATOR, ALL) is Fate.PENDING
-    assert fate_of(OPERATOR, AT_OPERATOR_IS_ENOUGH) is Fate.DELIVERED
+    assert fate_of(OPERATOR, ALL) is Outcome.PENDING
+    assert fate_of(OPERATOR, AT_OPERATOR_IS_ENOUGH) is Outcome.DELIVERED
     assert fate_of(sms("DELIVERED_TO_MOON"), AT_OPERATOR_IS_ENOUGH) is None
     by_id_alone = Delivery(state="DELIVERED", report=Report(status=Status(id=2, groupId=3)))
-    assert fate_of(by_id_alone, ALL) is Fate.PENDING
+    assert fate_of(by_id_alone, ALL) is Outcome.PENDING
 
 
 @pytest.mark.parametrize(
@@ -128,14 +128,14 @@ def test_the_most_precise_word_for_a_state_counts(recipient: Delivery, state: st
 
 
 def test_what_has_not_been_dispatched_is_pending() -> None:
-    assert fate_of(Delivery(), ALL) is fate_of(Delivery(), AT_OPERATOR_IS_ENOUGH) is Fate.PENDING
+    assert fate_of(Delivery(), ALL) is fate_of(Delivery(), AT_OPERATOR_IS_ENOUGH) is Outcome.PENDING
 
 
 @given(st.text(), st.none() | st.integers(), st.booleans())
 def test_no_undocumented_state_is_ever_called_delivered(name: str, group: int | None, accept: bool) -> None:
     known = {"DELIVERED", "DELIVERED_TO_HANDSET"} | ({"DELIVERED_TO_OPERATOR"} if accept else set())
     fate = fate_of(sms(name, group=group), Rule(accept_delivered_to_operator=accept))
-    assert (fate is Fate.DELIVERED) == (name in known)
+    assert (fate is Outcome.DELIVERED) == (name in known)
 
 
 # --- the rule ---------------------------------------------------------------------------------------------------------
@@ -205,7 +205,7 @@ def test_a_share_written_as_a_fraction_is_met_by_exactly_that_many(total: int, w
     ],
 )
 def test_the_verdict_is_final_when_all_are_or_when_the_rule_cannot_be_met(
-    recipients: list[Delivery], rule: Rule, fate: Fate
+    recipients: list[Delivery], rule: Rule, fate: Outcome
 ) -> None:
     assert judge("m1", recipients, rule).fate is fate
 
@@ -339,16 +339,16 @@ def test_the_counts_agree_with_the_recipients_however_they_come_in(
     fates = [fate_of(one, rule) for one in recipients]
     report = verdict.report
     assert report["total"] == len(recipients) == sum(report["states"].values())
-    assert report["delivered"] == fates.count(Fate.DELIVERED)
-    assert report["failed_count"] == fates.count(Fate.FAILED)
-    assert report["pending"] == fates.count(Fate.PENDING) + fates.count(None)
-    assert [failure["index"] for failure in report["failed"]] == [n for n, f in enumerate(fates) if f is Fate.FAILED]
-    if verdict.fate is Fate.DELIVERED:
+    assert report["delivered"] == fates.count(Outcome.DELIVERED)
+    assert report["failed_count"] == fates.count(Outcome.FAILED)
+    assert report["pending"] == fates.count(Outcome.PENDING) + fates.count(None)
+    assert [failure["index"] for failure in report["failed"]] == [n for n, f in enumerate(fates) if f is Outcome.FAILED]
+    if verdict.fate is Outcome.DELIVERED:
         assert report["pending"] == 0
         assert report["delivered"] >= round(share * len(recipients), 9)
-    if verdict.fate is Fate.FAILED:
+    if verdict.fate is Outcome.FAILED:
         assert report["delivered"] + report["pending"] < share * len(recipients) + 1e-6
-    in_two_parts = Tally().add(recipients[:border]).add(recipients[border:]).verdict("m1", rule)
+    in_two_parts = DeliveryCounts().add(recipients[:border]).add(recipients[border:]).verdict("m1", rule)
     assert (in_two_parts.fate, in_two_parts.report) == (verdict.fate, report)
 
 
@@ -419,6 +419,6 @@ def test_the_recipients_are_worth_reading_when_the_summary_shows_an_end(
 def test_what_comes_over_the_wire_is_judged() -> None:
     wire = b'[{"number": "+39-3471112223", "state": "PENDING", "report": []}, {"state": "DELIVERED", "price": "0.05"}]'
     verdict = judge("m1", msgspec.json.decode(wire, type=list[Delivery], strict=False), ALL)
-    assert verdict.fate is Fate.PENDING
+    assert verdict.fate is Outcome.PENDING
     assert verdict.report["states"] == {"PENDING": 1, "DELIVERED": 1}
     assert verdict.report["price_eur"] == 0.05

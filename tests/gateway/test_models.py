@@ -13,8 +13,15 @@ from hypothesis import strategies as st
 from rich.pretty import pretty_repr
 
 from airflow_provider_messaggisms.gateway import models
-from airflow_provider_messaggisms.gateway.models import Delivery, Message, MessageSummary, Recipient, instant, number
-from airflow_provider_messaggisms.gateway.value import Value
+from airflow_provider_messaggisms.gateway.models import (
+    Delivery,
+    Message,
+    MessageSummary,
+    RecipientReport,
+    instant,
+    number,
+)
+from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 from tests.gateway.answers import ID, MESSAGE, NUMBER, RECIPIENT, json_values
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -24,8 +31,8 @@ def message(**changes: Any) -> Message:
     return msgspec.json.decode(json.dumps(MESSAGE | changes), type=Message, strict=False)
 
 
-def recipient(**changes: Any) -> Recipient:
-    return msgspec.json.decode(json.dumps(RECIPIENT | changes), type=Recipient, strict=False)
+def recipient(**changes: Any) -> RecipientReport:
+    return msgspec.json.decode(json.dumps(RECIPIENT | changes), type=RecipientReport, strict=False)
 
 
 def without(whole: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -95,7 +102,7 @@ def test_a_message_without_an_id_is_none() -> None:
 @pytest.mark.parametrize("name", sorted(RECIPIENT))
 def test_a_recipient_is_readable_without_any_part(name: str) -> None:
     left = without(RECIPIENT, name)
-    for kind in (Recipient, Delivery):
+    for kind in (RecipientReport, Delivery):
         msgspec.json.decode(json.dumps(left), type=kind, strict=False)
         msgspec.json.decode(json.dumps(RECIPIENT | {name: None}), type=kind, strict=False)
 
@@ -268,15 +275,15 @@ def test_no_value_shows_a_number_a_text_or_a_custom_field() -> None:
 def test_a_value_shows_what_is_needed_to_follow_a_message() -> None:
     assert repr(message()).startswith(f"Message(id='{ID}', state=0, recipients=RecipientCounts(valid=Valid(count=2)")
     assert repr(recipient()) == (
-        "Recipient(number='+39-*******223', state='DELIVERED', state_description='DELIVERED_TO_HANDSET')"
+        "RecipientReport(number='+39-*******223', state='DELIVERED', state_description='DELIVERED_TO_HANDSET')"
     )
     assert pretty_repr(recipient(), max_width=200) == repr(recipient())
 
 
 def test_every_value_chooses_what_it_shows() -> None:
-    kinds = [kind for kind in vars(models).values() if isinstance(kind, type) and issubclass(kind, Value)]
+    kinds = [kind for kind in vars(models).values() if isinstance(kind, type) and issubclass(kind, RedactedStruct)]
     assert len(kinds) > 10
     for kind in kinds:
-        assert kind.__repr__ is Value.__repr__
+        assert kind.__repr__ is RedactedStruct.__repr__
         assert set(kind._shown) <= set(kind.__struct_fields__)
         assert not {"body", "fields", "custom", "list", "sender"} & set(kind._shown)

@@ -12,8 +12,8 @@ from rich.pretty import pretty_repr
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.recipients import (
-    Addressee,
-    Recipients,
+    Recipient,
+    RecipientList,
     check_placeholders,
     field_names,
     read_recipient,
@@ -39,16 +39,16 @@ def numbers(written: Any, **how: Any) -> list[str]:
         [{"number": "+39 3471112223"}],
         {"+393471112223"},
         iter(["+393471112223"]),
-        Addressee(ROSA),
-        [Addressee(ROSA)],
+        Recipient(ROSA),
+        [Recipient(ROSA)],
     ],
 )
 def test_one_recipient_is_read_in_every_form(written: Any) -> None:
-    assert read_recipients(written) == Recipients((Addressee(ROSA),))
+    assert read_recipients(written) == RecipientList((Recipient(ROSA),))
 
 
 def test_numbers_and_objects_may_stand_side_by_side_and_keep_their_order() -> None:
-    found = read_recipients([{"number": LEA, "fields": {"name": "Lea", "sum": 7, "rate": 1.5}}, ROSA, Addressee(UGO)])
+    found = read_recipients([{"number": LEA, "fields": {"name": "Lea", "sum": 7, "rate": 1.5}}, ROSA, Recipient(UGO)])
     assert [one.number for one in found.addressees] == [LEA, ROSA, UGO]
     assert found.addressees[0].fields == {"name": "Lea", "sum": "7", "rate": "1.5"}
     assert found.addressees[0].on_the_wire() == {"number": LEA, "fields": {"name": "Lea", "sum": "7", "rate": "1.5"}}
@@ -154,7 +154,7 @@ def test_a_region_that_is_none_drops_no_number(written: Any) -> None:
         ({"number": ROSA, "fields": {"name": "Rosa", 5: "x"}}, {"name", "5"}),
         ({"number": ROSA, "fields": ["name"]}, set()),
         (
-            [{"fields": {"name": 1}}, ({"fields": {"city": 1}},), Addressee(ROSA, {"sum": "1"}), "x"],
+            [{"fields": {"name": 1}}, ({"fields": {"city": 1}},), Recipient(ROSA, {"sum": "1"}), "x"],
             {"name", "city", "sum"},
         ),
     ],
@@ -164,11 +164,11 @@ def test_field_names_are_collected_from_recipients_right_or_wrong(written: Any, 
 
 
 def test_a_placeholder_needs_a_field_for_everybody() -> None:
-    rosa, lea = Addressee(ROSA, {"name": "Rosa"}), Addressee(LEA, {"city": "Lecce"})
+    rosa, lea = Recipient(ROSA, {"name": "Rosa"}), Recipient(LEA, {"city": "Lecce"})
     check_placeholders("Dear {{name}}", [rosa])
     check_placeholders("Dear {{ name }} in { name } {{}}", [rosa])
-    check_placeholders("Dear all", [rosa, lea, Addressee(UGO)])
-    check_placeholders("Dear {{name}}", [Addressee(ROSA, {"name": ""})])
+    check_placeholders("Dear all", [rosa, lea, Recipient(UGO)])
+    check_placeholders("Dear {{name}}", [Recipient(ROSA, {"name": ""})])
     with pytest.raises(ConfigurationError, match=r"\{\{name\}\} .* for recipient 1 \(\+39-\*{7}334\)"):
         check_placeholders("Dear {{name}}", [rosa, lea])
     with pytest.raises(ConfigurationError, match=r"\{\{city\}\} .* for line 9 \(\+39-\*{7}223\)"):
@@ -184,7 +184,7 @@ def test_no_repr_shows_a_number_or_a_field() -> None:
         for shown in (repr(value), str(value), pretty_repr(value)):
             assert "3471112223" not in shown
             assert "Ludovica" not in shown
-    assert repr(found.addressees[0]) == "Addressee('+39-*******223')"
+    assert repr(found.addressees[0]) == "Recipient('+39-*******223')"
 
 
 written_numbers = st.sampled_from(

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_messaggisms import exceptions as errors
 from airflow_provider_messaggisms.gateway import calls
-from airflow_provider_messaggisms.gateway.recipients import Addressee
-from airflow_provider_messaggisms.gateway.retry import RetryPolicy, outcome_unknown
+from airflow_provider_messaggisms.gateway.idempotency import OUTCOME_UNKNOWN
+from airflow_provider_messaggisms.gateway.recipients import Recipient
+from airflow_provider_messaggisms.gateway.retry import RetryPolicy
 from airflow_provider_messaggisms.gateway.wire import Call, Request
 
 ONCE: Call[None] = Call(Request("POST", "/messages/", "/messages/"), lambda _: None, repeatable=False)
@@ -27,7 +28,7 @@ TABLE = [
     (refused(errors.RateLimitedError), True, True),
     (errors.OutcomeUnknownError("no answer"), False, True),
     (refused(errors.GatewayUnavailableError), False, True),
-    (errors.ProtocolError("not JSON", status=200), False, False),
+    (errors.ProtocolError("not JSON", status=200), False, True),
     (errors.ConfigurationError("bad"), False, False),
     (errors.TransportError("odd"), False, False),
     (errors.DeliveryError("lost"), False, False),
@@ -57,17 +58,17 @@ def test_each_error_is_answered_as_the_table_says(
 @pytest.mark.parametrize("error", [error for error, _, _ in TABLE])
 @pytest.mark.parametrize("attempt", [1, 2, 3, 4, 100])
 def test_unknown_outcome_of_a_send_is_never_repeated(error: errors.MessaggiSmsError, attempt: int) -> None:
-    send = calls.send_message(sender="Depot", body="Hello", recipients=[Addressee("+39-3471112223")])
-    update = calls.update_message("abc", recipients=[Addressee("+39-3471112223")])
+    send = calls.send_message(sender="Depot", body="Hello", recipients=[Recipient("+39-3471112223")])
+    update = calls.update_message("abc", recipients=[Recipient("+39-3471112223")])
     for call in (send, update):
         if POLICY.delay_seconds(call, error, attempt, 0.0) is not None:
             assert isinstance(error, errors.NotSentError | errors.RateLimitedError)
-            assert not outcome_unknown(error)
+            assert not isinstance(error, OUTCOME_UNKNOWN)
 
 
-def test_only_silence_and_a_5xx_leave_the_outcome_unknown() -> None:
-    unknown = {type(error) for error, _, _ in TABLE if outcome_unknown(error)}
-    assert unknown == {errors.OutcomeUnknownError, errors.GatewayUnavailableError}
+def test_no_answer_a_5xx_and_an_unreadable_answer_leave_it_unknown() -> None:
+    unknown = {type(error) for error, _, _ in TABLE if isinstance(error, OUTCOME_UNKNOWN)}
+    assert unknown == {errors.OutcomeUnknownError, errors.GatewayUnavailableError, errors.ProtocolError}
 
 
 @pytest.mark.parametrize("error", [error for error, _, repeatable_call in TABLE if repeatable_call])

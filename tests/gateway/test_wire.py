@@ -11,18 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_messaggisms import exceptions as errors
-from airflow_provider_messaggisms.gateway.value import Reader
-from airflow_provider_messaggisms.gateway.wire import (
-    EXCERPT_CHARACTERS,
-    Envelope,
-    Request,
-    Response,
-    read,
-)
+from airflow_provider_messaggisms.gateway.models import Envelope
+from airflow_provider_messaggisms.gateway.redaction import EXCERPT_CHARACTERS
+from airflow_provider_messaggisms.gateway.wire import JsonReader, Request, Response, read
 from tests.gateway.answers import ID, refusal, response, success
 
 GET = Request("GET", f"/messages/{ID}/recipients/%2B39-3471112223", "/messages/{id}/recipients/{number}")
-NUMBERS = Reader(Envelope[list[int]])
+NUMBERS = JsonReader(Envelope[list[int]])
 
 
 def error_of(answer: Response, request: Request = GET) -> errors.MessaggiSmsError:

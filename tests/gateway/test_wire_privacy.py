@@ -13,20 +13,13 @@ from hypothesis import strategies as st
 from rich.pretty import pretty_repr
 
 from airflow_provider_messaggisms import exceptions as errors
-from airflow_provider_messaggisms.gateway.value import Reader
-from airflow_provider_messaggisms.gateway.wire import (
-    ANYTHING,
-    EXCERPT_CHARACTERS,
-    Call,
-    Envelope,
-    Request,
-    Response,
-    read,
-)
+from airflow_provider_messaggisms.gateway.models import Envelope
+from airflow_provider_messaggisms.gateway.redaction import EXCERPT_CHARACTERS
+from airflow_provider_messaggisms.gateway.wire import ANYTHING, Call, JsonReader, Request, Response, read
 from tests.gateway.answers import ID, NUMBER, json_values, refusal, response
 
 GET = Request("GET", f"/messages/{ID}/recipients/%2B39-3471112223", "/messages/{id}/recipients/{number}")
-NUMBERS = Reader(Envelope[list[int]])
+NUMBERS = JsonReader(Envelope[list[int]])
 
 
 def error_of(answer: Response, request: Request = GET) -> errors.MessaggiSmsError:

@@ -22,13 +22,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError, NotSentError, OutcomeUnknownError
-from airflow_provider_messaggisms.failing import failing_for_good
 from airflow_provider_messaggisms.gateway.recipients import read_recipients
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.gateway.wire import Request, Response
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.sending.once import Once, Origin, key_for
+from airflow_provider_messaggisms.permanent_errors import without_retries
+from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce, Origin, send_key
 from airflow_provider_messaggisms.sending.transactions import Guards, Transaction
 from tests.airflow.conftest import TaskState
 
@@ -174,14 +174,14 @@ def attempt(number: int, transport: UnreliableTransport, context: dict[str, Any]
     addressees = read_recipients([f"+39-349{1000000 + i}" for i in range(people)], validate="possible").addressees
     numbers = [one.number for one in addressees]
     hook = HookToSimulation(transport)
-    once = Once(hook, context, key=key_for(Origin.of(context), numbers), sender="Airflow")
+    once = ExactlyOnce(hook, context, key=send_key(Origin.of(context), numbers), sender="Airflow")
     options: dict[str, Any] = {
         "sender": "Airflow",
         "body": "Hello",
         "custom": {"airflow": {"key": once.key}},
     }
     try:
-        with failing_for_good():
+        with without_retries():
             if people > 1:
                 Transaction(once, Guards(), total=people, chunk_size=chunk_size).send(addressees, options)
             elif once.settle() is None:
@@ -195,7 +195,7 @@ def attempt(number: int, transport: UnreliableTransport, context: dict[str, Any]
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Once, "pauses_seconds", (0.0, 0.0))
+    monkeypatch.setattr(ExactlyOnce, "pauses_seconds", (0.0, 0.0))
 
 
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

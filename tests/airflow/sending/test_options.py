@@ -18,10 +18,10 @@ from airflow_provider_messaggisms.exceptions import (
     OutcomeUnknownError,
 )
 from airflow_provider_messaggisms.gateway.models import Message
-from airflow_provider_messaggisms.gateway.recipients import Addressee
+from airflow_provider_messaggisms.gateway.recipients import Recipient
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator, MessaggiSmsSendTransactionOperator
-from airflow_provider_messaggisms.sending.once import Once
+from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce
 from tests.airflow.conftest import plain, posts
 from tests.airflow.puppet import Puppet, success
 from tests.airflow.sending.many import PERSONALITIES
@@ -120,7 +120,7 @@ def test_the_message_tells_which_task_sent_it(context: dict[str, Any], messaggis
         {"number": NUMBER},
         {"number": NUMBER, "fields": {}},
         [{"number": NUMBER, "fields": None}],
-        Addressee("+39-3491234567"),
+        Recipient("+39-3491234567"),
         "00393491234567",
         "+39-349-123-4567",
         [NUMBER, "+39-3491234567", {"number": "0039 349 1234567"}],
@@ -356,7 +356,7 @@ def test_a_later_try_finds_what_was_sent_whatever_the_gateway_is_like(
     messaggisms_gateway: Gateway,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Once, "pauses_seconds", ())
+    monkeypatch.setattr(ExactlyOnce, "pauses_seconds", ())
     messaggisms_gateway.reset(personality=personality)
     if not with_task_state:
         del context["task_state_store"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
-from airflow_provider_messaggisms.gateway.recipients import Addressee
+from airflow_provider_messaggisms.gateway.recipients import Recipient
 from airflow_provider_messaggisms.sending.recipient_files import RecipientFile, read_rows
 
 BODY = "Dear {{name}}"
@@ -236,7 +236,7 @@ def test_a_number_that_came_between_the_two_readings_is_not_sent_to(tmp_path: Pa
     path = csv_file(tmp_path, "number,name\n+393491234567,Anna\n")
     file = RecipientFile(path, body=BODY)
     path.write_text("number,name\n+393491234568,Ben\n+393491234567,Anna\n")
-    assert list(file) == [Addressee("+39-3491234567", {"name": "Anna"})]
+    assert list(file) == [Recipient("+39-3491234567", {"name": "Anna"})]
 
 
 def test_rows_are_read_as_a_stream(tmp_path: Path) -> None:

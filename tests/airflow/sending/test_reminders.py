@@ -16,7 +16,7 @@ from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.exceptions import ConfigurationError, OutcomeUnknownError
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator, MessaggiSmsSendTransactionOperator
-from airflow_provider_messaggisms.sending.once import Once
+from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce
 from tests.airflow.conftest import Run, posts
 from tests.airflow.sending.many import left_open, people
 
@@ -43,7 +43,7 @@ def now() -> datetime:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Once, "pauses_seconds", (0.0,))
+    monkeypatch.setattr(ExactlyOnce, "pauses_seconds", (0.0,))
 
 
 def with_extra(gateway: Gateway, monkeypatch: pytest.MonkeyPatch, **extra: Any) -> None:

@@ -15,7 +15,7 @@ from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator
-from airflow_provider_messaggisms.sending.once import RECORD, Once, Origin, key_for
+from airflow_provider_messaggisms.sending.exactly_once import RECORD, ExactlyOnce, Origin, send_key
 from tests.airflow.sending.tries import Tries
 
 ORIGIN: dict[str, Any] = {
@@ -30,7 +30,7 @@ NUMBERS = ["+39-3491231000", "+39-3491231001"]
 
 
 def key(numbers: list[str] = NUMBERS, **different: Any) -> str:
-    return key_for(Origin(**ORIGIN | different), numbers)
+    return send_key(Origin(**ORIGIN | different), numbers)
 
 
 @pytest.mark.parametrize(
@@ -53,24 +53,24 @@ class Hook:
     def __init__(self, *found: Message | None) -> None:
         self.found = list(found)
 
-    def follow(self, steps: Any) -> Message | None:
+    def run_steps(self, steps: Any) -> Message | None:
         steps.close()
         return self.found.pop(0)
 
 
-def later_try(hook: Hook, *, seconds_ago: float | None) -> Once:
+def later_try(hook: Hook, *, seconds_ago: float | None) -> ExactlyOnce:
     last = datetime.now(UTC) - timedelta(seconds=seconds_ago or 0)
     record = {"key": "mine", "sender": "Airflow", "first": last.isoformat(), "last": last.isoformat()}
     ti = SimpleNamespace(dag_id="dag", run_id="run", task_id="task", try_number=2)
     context: dict[str, Any] = {"ti": ti, "dag_run": None}
     if seconds_ago is not None:
         context["task_state_store"] = {RECORD: record}
-    return Once(hook, context, key="mine", sender="Airflow")  # type: ignore[arg-type]
+    return ExactlyOnce(hook, context, key="mine", sender="Airflow")  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_messaggisms.sending.once.time.sleep", lambda _: None)
+    monkeypatch.setattr("airflow_provider_messaggisms.sending.exactly_once.time.sleep", lambda _: None)
 
 
 @pytest.mark.usefixtures("_quick")
@@ -90,7 +90,7 @@ def test_what_is_not_there_after_a_while_is_not_waited_for(seconds_ago: float | 
 
 
 def test_a_lost_answer_is_looked_for_some_ten_seconds() -> None:
-    assert 8 <= sum(Once.pauses_seconds) <= 12
+    assert 8 <= sum(ExactlyOnce.pauses_seconds) <= 12
 
 
 def test_a_sender_that_changes_between_two_tries_hides_nothing(messaggisms_gateway: Gateway, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_on_airflow_2_an_orphan_finds_out_that_it_is_one(try_number: int, state:
             self.try_number, self.state = try_number, state
 
     ti = InDatabase(dag_id="dag", run_id="run", task_id="task", try_number=1, state="running")
-    once = Once(Hook(), {"ti": ti}, key="mine", sender="Airflow")  # type: ignore[arg-type]
+    once = ExactlyOnce(Hook(), {"ti": ti}, key="mine", sender="Airflow")  # type: ignore[arg-type]
     if may_send:
         assert once.send(lambda: Message(id="1")).id == "1"
     else:

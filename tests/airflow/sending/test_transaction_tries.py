@@ -21,14 +21,14 @@ from airflow_provider_messaggisms.exceptions import (
 )
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.operators import MessaggiSmsSendTransactionOperator
-from airflow_provider_messaggisms.sending.once import Once
+from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce
 from tests.airflow.conftest import Run
 from tests.airflow.sending.many import PERSONALITIES, again, execute, left_open, people, phones, transaction, writes
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Once, "pauses_seconds", (0.0, 0.05))
+    monkeypatch.setattr(ExactlyOnce, "pauses_seconds", (0.0, 0.05))
 
 
 def interrupted(context: dict[str, Any], gateway: Gateway, *, max_tries: int = 8) -> MessaggiSmsSendTransactionOperator:

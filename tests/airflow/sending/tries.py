@@ -22,7 +22,7 @@ from types import FrameType, SimpleNamespace
 from typing import Any
 
 import airflow_provider_messaggisms
-from airflow_provider_messaggisms.sending.once import Once
+from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce
 
 MAX_TRIES = 8
 
@@ -102,7 +102,7 @@ class Tries:
     def _run(self, pipe: Any, kill_at_crossing: int | None, kill_at_line: int | None) -> None:
         from airflow.providers.common.compat.sdk import AirflowFailException
 
-        Once.pauses_seconds = (0.0, 0.05)
+        ExactlyOnce.pauses_seconds = (0.0, 0.05)
         time.sleep = _briefly(time.sleep)  # type: ignore[assignment]
         crossings = _Crossings(kill_at_crossing)
         ti = SimpleNamespace(

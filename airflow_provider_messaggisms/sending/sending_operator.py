@@ -10,38 +10,38 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, get_args
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError, DeliveryError
-from airflow_provider_messaggisms.failing import failing_for_good
 from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.calls import check_sender
-from airflow_provider_messaggisms.gateway.cost import OnTooLong, Tally, check_max_parts
-from airflow_provider_messaggisms.gateway.key import checked_key, with_key
+from airflow_provider_messaggisms.gateway.cost import OnTooLong, PartsCounter, check_max_parts
+from airflow_provider_messaggisms.gateway.idempotency import checked_key, with_key
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.recipients import (
-    Addressee,
     OnInvalid,
-    Recipients,
+    Recipient,
+    RecipientList,
     Validate,
     check_placeholders,
     read_recipients,
 )
-from airflow_provider_messaggisms.gateway.schedule import instant_of, send_day
+from airflow_provider_messaggisms.gateway.send_date import instant_of, send_day
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.links import show_page
+from airflow_provider_messaggisms.permanent_errors import without_retries
 from airflow_provider_messaggisms.templating import PersonalTemplates, as_flag, as_number, one_of, personal_value
-from airflow_provider_messaggisms.waiting import outcome
-from airflow_provider_messaggisms.waiting.operator import OptionallyWaitingOperator
+from airflow_provider_messaggisms.waiting import trigger_event
+from airflow_provider_messaggisms.waiting.waiting_operator import OptionallyWaitingOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     # Imported where they are needed: every parse of a DAG file imports this module.
-    from airflow_provider_messaggisms.sending.once import Once
+    from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce
 
 #: How many left-out recipients the log names; the rest is counted.
 _MAX_NAMED = 20
 
-_ANYBODY = (Addressee("+39-3490000000"),)
+_ANYBODY = (Recipient("+39-3490000000"),)
 
 
 class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
@@ -80,7 +80,7 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
     :param messaggisms_conn_id: Id of the connection. Default ``messaggisms_default``. Templated.
 
     With ``wait_for_delivery=True`` the task ends when the SMS have arrived; how it waits say the parameters of
-    :class:`~airflow_provider_messaggisms.waiting.operator.OptionallyWaitingOperator`.
+    :class:`~airflow_provider_messaggisms.waiting.waiting_operator.OptionallyWaitingOperator`.
     """
 
     template_fields: Sequence[str] = (
@@ -145,7 +145,7 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
         self.validate = validate
         self.idempotency_key = idempotency_key
         self.messaggisms_conn_id = messaggisms_conn_id
-        self._last_once: Once | None = None
+        self._last_once: ExactlyOnce | None = None
 
     def execute(self, context: Context) -> str:
         """Check everything, wait until ``send_at`` if there is one, send; return the message's id."""
@@ -160,7 +160,7 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
         return self._execute(context, waited_until=event if isinstance(event, datetime) else None)
 
     def _execute(self, context: Context, waited_until: datetime | None = None) -> str:
-        with failing_for_good(), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
+        with without_retries(), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
             self._check_arguments()
             once, send = self._prepare(hook, context)
             self._wait_until_due(once, waited_until)
@@ -168,7 +168,7 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
             show_page(self, context, hook.settings, message_id)
         return self.deliver(context, message_id)
 
-    def _prepare(self, hook: MessaggiSmsHook, context: Context) -> tuple[Once, Callable[[], str]]:
+    def _prepare(self, hook: MessaggiSmsHook, context: Context) -> tuple[ExactlyOnce, Callable[[], str]]:
         """Check everything that can be checked without spending money; return what sends and gives the message's id."""
         raise NotImplementedError
 
@@ -181,7 +181,7 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
         if not isinstance(self.send_at_grace, timedelta):
             raise ConfigurationError(f"send_at_grace: expected a timedelta, got {type(self.send_at_grace).__name__}")
 
-    def _wait_until_due(self, once: Once, waited_until: datetime | None) -> None:
+    def _wait_until_due(self, once: ExactlyOnce, waited_until: datetime | None) -> None:
         """Wait until ``send_at``, without holding a worker slot for long. A moment that is long past is refused."""
         if self.send_at in (None, ""):
             return
@@ -191,7 +191,7 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
         late = datetime.now(UTC) - moment
         if late < timedelta(0):
             self.log.info("Waiting until %s", moment.isoformat())
-            if -late > timedelta(seconds=outcome.HANDOVER_SECONDS):
+            if -late > timedelta(seconds=trigger_event.HANDOVER_SECONDS):
                 from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
 
                 self.defer(trigger=TimeDeltaTrigger(-late), method_name="execute_at")
@@ -202,19 +202,19 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
                 "nothing was sent"
             )
 
-    def _once(self, hook: MessaggiSmsHook, context: Context, numbers: Iterable[str]) -> Once:
-        from airflow_provider_messaggisms.sending.once import Once, Origin, key_for
+    def _once(self, hook: MessaggiSmsHook, context: Context, numbers: Iterable[str]) -> ExactlyOnce:
+        from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce, Origin, send_key
 
         if self.idempotency_key:
             key = checked_key("idempotency_key", self.idempotency_key)
         else:
-            key = key_for(Origin.of(context), numbers)
+            key = send_key(Origin.of(context), numbers)
         if as_flag("test", self.test):
             key = f"test of {key}"
-        self._last_once = Once(hook, context, key=key, sender=check_sender(self.sender or hook.settings.sender))
+        self._last_once = ExactlyOnce(hook, context, key=key, sender=check_sender(self.sender or hook.settings.sender))
         return self._last_once
 
-    def _read_listed(self, hook: MessaggiSmsHook) -> Recipients:
+    def _read_listed(self, hook: MessaggiSmsHook) -> RecipientList:
         recipients = read_recipients(
             personal_value(self.recipients),
             default_region=hook.settings.default_region,
@@ -226,7 +226,7 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
         return recipients
 
     def _send_plainly(
-        self, hook: MessaggiSmsHook, once: Once, addressees: Sequence[Addressee], options: dict[str, Any]
+        self, hook: MessaggiSmsHook, once: ExactlyOnce, addressees: Sequence[Recipient], options: dict[str, Any]
     ) -> Message:
         """Send with one POST, unless an earlier try has sent."""
         message = once.settle()
@@ -236,7 +236,7 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
             once.discard(message)
         return once.send(lambda: hook.send_message(recipients=addressees, **options))
 
-    def _options(self, hook: MessaggiSmsHook, once: Once) -> dict[str, Any]:
+    def _options(self, hook: MessaggiSmsHook, once: ExactlyOnce) -> dict[str, Any]:
         """Check all options and give them in the form that the hook takes."""
         settings = hook.settings
         options: dict[str, Any] = {
@@ -258,7 +258,9 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
         body = personal_value(self.body)
         return str(body) if isinstance(body, int | float) else body  # another task may give a number
 
-    def _fitted(self, options: dict[str, Any], tally: Tally, once: Once) -> tuple[dict[str, Any], int | None]:
+    def _fitted(
+        self, options: dict[str, Any], tally: PartsCounter, once: ExactlyOnce
+    ) -> tuple[dict[str, Any], int | None]:
         """
         Make the text fit, and say what sending it will take.
 
@@ -278,7 +280,7 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
         self.log.info("To send: %s", cost.described(once.hook.settings.price_per_part_eur))
         return {**options, "body": body}, cost.parts
 
-    def _day(self, settings: Settings, once: Once) -> str | None:
+    def _day(self, settings: Settings, once: ExactlyOnce) -> str | None:
         try:
             return send_day(
                 self.timestamp_send,
@@ -297,7 +299,7 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
         if len(dropped) > _MAX_NAMED:
             self.log.warning("... and %d more are left out", len(dropped) - _MAX_NAMED)
 
-    def _adopted(self, message: Message, once: Once) -> Message:
+    def _adopted(self, message: Message, once: ExactlyOnce) -> Message:
         """Say that an earlier try has sent already, and how to send again on purpose."""
         self.log.warning(
             "Message %s was sent by an earlier try of this task (key %s); not sending again. "

@@ -1,7 +1,7 @@
 """
-The way to the gateway as the process's environment describes it: proxies and certificates, as requests reads them.
+Proxies and certificates, as the environment names them and as requests reads them.
 
-aiohttp would look in other places, and in ``.netrc`` too; so both transports ask here, once for each session.
+aiohttp looks in other places, and in ``.netrc`` too. So both transports ask here, once for each session.
 """
 
 from __future__ import annotations

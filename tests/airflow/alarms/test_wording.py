@@ -6,15 +6,15 @@ import pytest
 from msgspec.structs import replace
 
 from airflow_provider_messaggisms.alarms.events import Event
-from airflow_provider_messaggisms.alarms.texts import (
+from airflow_provider_messaggisms.alarms.wording import (
     ERROR_BESIDE_LINK,
     default_text,
     fitted_text,
     links_to,
     plain_where_needed,
 )
-from airflow_provider_messaggisms.gateway.recipients import Addressee
-from airflow_provider_messaggisms.gateway.text import measure
+from airflow_provider_messaggisms.gateway.recipients import Recipient
+from airflow_provider_messaggisms.gateway.sms_text import measure
 
 FAILED = Event(
     "failed",
@@ -203,7 +203,7 @@ def test_what_looks_like_a_placeholder_in_an_error_is_none() -> None:
 
 
 def test_fields_become_plain_only_where_that_is_needed() -> None:
-    people = (Addressee("+39-1", {"name": "Łucja"}), Addressee("+39-2", {"name": "李"}))
+    people = (Recipient("+39-1", {"name": "Łucja"}), Recipient("+39-2", {"name": "李"}))
     assert plain_where_needed("Ciao {{name}}", people, 1) == people
     assert plain_where_needed("Ciao {{name}}" + "x" * 100, people, None) == people
     plain = plain_where_needed("Ciao {{name}}" + "x" * 100, people, 1)

@@ -14,39 +14,36 @@ Every doubt but one ends in sending, for a lost alarm is worse than a second one
 look. The exception is our own send whose answer was lost. Then the gateway is looked at again, and an error is raised
 if it shows nothing: a second SMS would come at once, and the error says loudly that the first may be lost.
 
-How long all this may take is a :class:`Budget`. :func:`send_once` is a generator of calls and pauses, as the search is,
-so that workers and event loops do the same.
+A :class:`Deadline` bounds all of it. :func:`send_once` is a generator of calls and pauses, as the search is, so that
+workers and event loops do the same.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from airflow_provider_messaggisms.alarms.budget import Budget
+from airflow_provider_messaggisms.alarms.deadline import Deadline
 from airflow_provider_messaggisms.alarms.local_lock import LocalLock
 from airflow_provider_messaggisms.exceptions import (
     ConfigurationError,
-    GatewayUnavailableError,
     MessaggiSmsError,
     OutcomeUnknownError,
-    ProtocolError,
 )
-from airflow_provider_messaggisms.gateway.key import CLOCK_SKEW, search, with_key
+from airflow_provider_messaggisms.gateway.idempotency import CLOCK_SKEW, OUTCOME_UNKNOWN, derived_key, search, with_key
 from airflow_provider_messaggisms.gateway.models import Message
-from airflow_provider_messaggisms.gateway.text import whole_characters
-from airflow_provider_messaggisms.gateway.value import Value
-from airflow_provider_messaggisms.gateway.wire import Call, Pause
+from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
+from airflow_provider_messaggisms.gateway.sms_text import whole_characters
+from airflow_provider_messaggisms.gateway.steps import Pause, Steps
+from airflow_provider_messaggisms.gateway.wire import Call
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Steps = Generator[Call[Any] | Pause, Any, T]
 
 #: Most messages to read in one look. In a storm the key is on one of the newest.
 MAX_LOOK_UPS = 50
@@ -65,7 +62,7 @@ _LOOKING, _SENDING, _SETTLING = 0.5, 0.85, 1.0
 _LONGEST_SILENCE = timedelta(days=36_500)
 
 
-class Alarm(Value, frozen=True):
+class Alarm(RedactedStruct, frozen=True):
     """
     An alarm that is ready to go.
 
@@ -100,9 +97,9 @@ def checked_alarm_key(written: Any) -> str:
     return key
 
 
-def key_for(name: str, numbers: Iterable[str]) -> str:
+def alarm_key_for(name: str, numbers: Iterable[str]) -> str:
     """Derive what the message carries. Whoever is called beside somebody else has to get an alarm of his own."""
-    return hashlib.sha256("\n".join(("alarm", name, *sorted(numbers))).encode()).hexdigest()[:32]
+    return derived_key("alarm", name, numbers=numbers)
 
 
 def marks(alarm_key: str, attempt: str, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,7 +111,7 @@ def marks(alarm_key: str, attempt: str, about: Mapping[str, Any]) -> dict[str, A
     return with_key(alarm_key, {**about, "attempt": attempt}, None)
 
 
-def send_once(alarm: Alarm, budget: Budget) -> Steps[tuple[str, Message | None]]:
+def send_once(alarm: Alarm, deadline: Deadline) -> Steps[tuple[str, Message | None]]:
     """
     Send an alarm, unless one like it has gone out.
 
@@ -123,16 +120,16 @@ def send_once(alarm: Alarm, budget: Budget) -> Steps[tuple[str, Message | None]]
     :raises MessaggiSmsError: It is lost: the gateway refused, or could not be reached.
     """
     if not alarm.once_per:
-        message = yield from _send(alarm, budget.until(_ALL))
+        message = yield from _send(alarm, deadline.until(_ALL))
         return message.id, message
     with LocalLock(alarm.key) as lock:
         old = lock.note()
-        share = yield from _wait(lock, budget)
+        share = yield from _wait(lock, deadline)
         new = lock.note()
         key, _, told = new.partition(" ")
         if key == alarm.key and new != old:  # sent while this one waited
             return told, None
-        mine = budget.until(share)
+        mine = deadline.until(share)
         if (found := (yield from _look(alarm, mine, _LOOKING))) is not None:
             return found.id, None
         message = yield from _send(alarm, mine)
@@ -140,22 +137,22 @@ def send_once(alarm: Alarm, budget: Budget) -> Steps[tuple[str, Message | None]]
         return message.id, message
 
 
-def _wait(lock: LocalLock, budget: Budget) -> Steps[float]:
+def _wait(lock: LocalLock, deadline: Deadline) -> Steps[float]:
     """Wait for the lock; return the share of the time within which to be done, with or without it."""
     while not lock.take():
-        if budget.left(_WAITING) < _LOCK_POLL_SECONDS:
+        if deadline.left(_WAITING) < _LOCK_POLL_SECONDS:
             log.warning("Another process of this machine has been sending such an alarm for too long; not waiting")
             return _ALL
         yield Pause(_LOCK_POLL_SECONDS)
     return _WAITING
 
 
-def _look(alarm: Alarm, budget: Budget, share: float) -> Steps[Message | None]:
+def _look(alarm: Alarm, deadline: Deadline, share: float) -> Steps[Message | None]:
     """Look for a message with the alarm's key; a look that fails counts as nothing found."""
     since = datetime.now(UTC) - min(alarm.once_per, _LONGEST_SILENCE)
     steps = search(alarm.key, sender=alarm.sender, not_before=since, skew=timedelta(0), limit=MAX_LOOK_UPS)
     try:
-        found = yield from _within(steps, budget, share)
+        found = yield from _within(steps, deadline, share)
     except MessaggiSmsError as error:
         log.warning("Cannot see whether this alarm has gone out already: %s", error)
         return None
@@ -163,27 +160,27 @@ def _look(alarm: Alarm, budget: Budget, share: float) -> Steps[Message | None]:
     return found if found is None or found.timestamp is None or found.timestamp >= since else None
 
 
-def _send(alarm: Alarm, budget: Budget) -> Steps[Message]:
+def _send(alarm: Alarm, deadline: Deadline) -> Steps[Message]:
     began = datetime.now(UTC)
-    if budget.left(_SENDING) <= 0:
+    if deadline.left(_SENDING) <= 0:
         raise MessaggiSmsError("the time was over before it could be sent; nothing was sent")
     log.info("To send: %s", alarm.cost)
     try:
-        message: Message = yield replace(alarm.post, within_seconds=budget.left(_SENDING))
-    except (OutcomeUnknownError, GatewayUnavailableError, ProtocolError) as error:
+        message: Message = yield replace(alarm.post, within_seconds=deadline.left(_SENDING))
+    except OUTCOME_UNKNOWN as error:
         log.warning("%s; looking whether the gateway has the alarm", error)
-        return (yield from _settle(alarm, budget, began, error))
+        return (yield from _settle(alarm, deadline, began, error))
     return message
 
 
-def _settle(alarm: Alarm, budget: Budget, began: datetime, cause: MessaggiSmsError) -> Steps[Message]:
+def _settle(alarm: Alarm, deadline: Deadline, began: datetime, cause: MessaggiSmsError) -> Steps[Message]:
     """Look whether our own send was accepted."""
     since_then = replace(alarm, once_per=datetime.now(UTC) - began + CLOCK_SKEW)
     for pause in _SETTLE_PAUSES_SECONDS:
-        if budget.left(_SETTLING) <= pause:
+        if deadline.left(_SETTLING) <= pause:
             break
         yield Pause(pause)
-        found = yield from _look(since_then, budget, _SETTLING)
+        found = yield from _look(since_then, deadline, _SETTLING)
         if found is not None and _attempt_of(found) == alarm.attempt:
             return found
     raise OutcomeUnknownError(
@@ -198,14 +195,14 @@ def _attempt_of(message: Message) -> str | None:
     return airflow.get("attempt") if isinstance(airflow, dict) else None
 
 
-def _within(steps: Steps[T], budget: Budget, share: float) -> Steps[T]:
+def _within(steps: Steps[T], deadline: Deadline, share: float) -> Steps[T]:
     """Give each call of *steps* the time that is left, and no more of it when there is none."""
     try:
         step = next(steps)
         while True:
-            left = budget.left(share)
+            left = deadline.left(share)
             if left <= 0:
-                raise MessaggiSmsError(f"no time left to look: {share * budget.seconds:.0f} s are over")
+                raise MessaggiSmsError(f"no time left to look: {share * deadline.seconds:.0f} s are over")
             try:
                 answer = yield replace(step, within_seconds=left) if isinstance(step, Call) else step
             except MessaggiSmsError as error:

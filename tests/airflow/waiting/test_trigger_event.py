@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_messaggisms import exceptions
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError
-from airflow_provider_messaggisms.waiting import outcome
+from airflow_provider_messaggisms.waiting import trigger_event
 
 REPORT = {"message_id": "m1", "summary": "delivered to +39-*******567", "total": 1}
 
@@ -31,20 +31,20 @@ def through_airflow(event: dict[str, Any]) -> Any:
 
 
 def test_a_report_arrives_as_it_was_sent() -> None:
-    assert outcome.report_of(through_airflow(outcome.delivered(REPORT)), "m1") == REPORT
-    assert outcome.report_of(through_airflow(outcome.delivered(REPORT)), None) == REPORT
+    assert trigger_event.report_of(through_airflow(trigger_event.delivered(REPORT)), "m1") == REPORT
+    assert trigger_event.report_of(through_airflow(trigger_event.delivered(REPORT)), None) == REPORT
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_an_error_arrives_as_the_same_class_with_the_same_text_and_attributes(error: MessaggiSmsError) -> None:
     with pytest.raises(type(error)) as caught:
-        outcome.report_of(through_airflow(outcome.failed(error)), "m1")
+        trigger_event.report_of(through_airflow(trigger_event.failed(error)), "m1")
     assert (type(caught.value), str(caught.value), vars(caught.value)) == (type(error), str(error), vars(error))
 
 
 def test_the_end_of_the_time_is_told_apart() -> None:
-    with pytest.raises(outcome.TimeIsUp):
-        outcome.report_of(through_airflow(outcome.time_is_up()), "m1")
+    with pytest.raises(trigger_event.TimeIsUp):
+        trigger_event.report_of(through_airflow(trigger_event.time_is_up()), "m1")
 
 
 @pytest.mark.parametrize(
@@ -68,4 +68,4 @@ def test_the_end_of_the_time_is_told_apart() -> None:
 )
 def test_an_event_that_nobody_knows_is_a_failure(event: Any) -> None:
     with pytest.raises(exceptions.ProtocolError, match="nobody knows"):
-        outcome.report_of(event, "m1")
+        trigger_event.report_of(event, "m1")

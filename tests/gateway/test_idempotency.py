@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from airflow_provider_messaggisms.exceptions import MessageNotFoundError, ProtocolError
-from airflow_provider_messaggisms.gateway.key import CLOCK_SKEW, search, with_key
+from airflow_provider_messaggisms.gateway.idempotency import CLOCK_SKEW, search, with_key
 from airflow_provider_messaggisms.gateway.models import Message, MessageSummary, Options
+from airflow_provider_messaggisms.gateway.steps import Step, run_steps
 from airflow_provider_messaggisms.gateway.wire import Call
 
 NOON = datetime(2026, 12, 24, 12, 0, tzinfo=UTC)
@@ -32,24 +32,18 @@ class Shelf:
         self.messages = messages or {}
         self.read: list[str] = []
 
-    def follow(self, steps: Generator[Call[Any], Any, Message | None]) -> Message | None:
-        try:
-            step = next(steps)
-            while True:
-                if step.request.path == "/messages/":
-                    step = steps.send(self.lists.pop(0) if len(self.lists) > 1 else self.lists[0])
-                    continue
-                message_id = step.request.path.rsplit("/", 1)[1]
-                self.read.append(message_id)
-                if message_id in self.messages:
-                    step = steps.send(self.messages[message_id])
-                else:
-                    step = steps.throw(MessageNotFoundError(404, 203, "gone"))
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+    def perform(self, step: Step) -> Any:
+        assert isinstance(step, Call)
+        if step.request.path == "/messages/":
+            return self.lists.pop(0) if len(self.lists) > 1 else self.lists[0]
+        message_id = step.request.path.rsplit("/", 1)[1]
+        self.read.append(message_id)
+        if message_id in self.messages:
+            return self.messages[message_id]
+        raise MessageNotFoundError(404, 203, "gone")
 
     def search(self, **arguments: Any) -> Message | None:
-        return self.follow(search("mine", **{"sender": None, "not_before": None} | arguments))
+        return run_steps(search("mine", **{"sender": None, "not_before": None} | arguments), self.perform)
 
 
 def full(*ids: str, mine: str | None = None) -> dict[str, Message]:

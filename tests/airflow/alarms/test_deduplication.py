@@ -17,9 +17,9 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
-from airflow_provider_messaggisms.alarms.budget import Budget
+from airflow_provider_messaggisms.alarms.deadline import Deadline
+from airflow_provider_messaggisms.alarms.deduplication import MAX_LOOK_UPS, Alarm, marks, send_once
 from airflow_provider_messaggisms.alarms.local_lock import LocalLock
-from airflow_provider_messaggisms.alarms.silencing import MAX_LOOK_UPS, Alarm, Steps, marks, send_once
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.exceptions import (
     InsufficientCreditError,
@@ -28,12 +28,13 @@ from airflow_provider_messaggisms.exceptions import (
     OutcomeUnknownError,
 )
 from airflow_provider_messaggisms.gateway import calls
-from airflow_provider_messaggisms.gateway.recipients import Addressee
+from airflow_provider_messaggisms.gateway.recipients import Recipient
 from airflow_provider_messaggisms.gateway.settings import Settings
-from airflow_provider_messaggisms.gateway.wire import Call, Pause
-from airflow_provider_messaggisms.transport import SyncTransport
+from airflow_provider_messaggisms.gateway.steps import Pause, Steps
+from airflow_provider_messaggisms.gateway.wire import Call
+from airflow_provider_messaggisms.transport.sync_transport import SyncTransport
 
-ADDRESSEE = Addressee("+39-3491234567")
+ADDRESSEE = Recipient("+39-3491234567")
 
 
 class Clock:
@@ -55,9 +56,9 @@ class Driver:
         self.clock = Clock()
         self.limits: list[float | None] = []
 
-    def budget(self, seconds: float = 20.0) -> Budget:
-        """Make a budget on this clock."""
-        return Budget(seconds, self.clock)
+    def deadline(self, seconds: float = 20.0) -> Deadline:
+        """Make a deadline on this clock."""
+        return Deadline(seconds, self.clock)
 
     def make(self, step: Call[Any] | Pause) -> Any:
         """Make one step."""
@@ -102,20 +103,20 @@ def methods(gateway: Gateway) -> list[str]:
 
 
 def test_the_first_alarm_looks_and_goes_out(driver: Driver, messaggisms_gateway: Gateway) -> None:
-    _, message = driver.run(send_once(alarm(), driver.budget()))
+    _, message = driver.run(send_once(alarm(), driver.deadline()))
     assert methods(messaggisms_gateway) == ["GET", "POST"]
     assert [sms.message_id for sms in messaggisms_gateway.inbox()] == [message.id]
 
 
 def test_the_second_one_stays_silent_and_names_the_first(driver: Driver, messaggisms_gateway: Gateway) -> None:
-    first, _ = driver.run(send_once(alarm(), driver.budget()))
-    assert driver.run(send_once(alarm(), driver.budget())) == (first, None)
+    first, _ = driver.run(send_once(alarm(), driver.deadline()))
+    assert driver.run(send_once(alarm(), driver.deadline())) == (first, None)
     assert len(messaggisms_gateway.inbox()) == 1
 
 
 def test_an_alarm_with_another_key_goes_out(driver: Driver, messaggisms_gateway: Gateway) -> None:
-    driver.run(send_once(alarm("one"), driver.budget()))
-    _, sent = driver.run(send_once(alarm("two"), driver.budget()))
+    driver.run(send_once(alarm("one"), driver.deadline()))
+    _, sent = driver.run(send_once(alarm("two"), driver.deadline()))
     assert sent
     assert len(messaggisms_gateway.inbox()) == 2
 
@@ -126,16 +127,16 @@ def test_it_is_silent_for_as_long_as_it_was_told(
 ) -> None:
     then = datetime.now(UTC) - timedelta(minutes=minutes_ago)
     messaggisms_gateway.reset(now=then.isoformat())
-    driver.run(send_once(alarm(minutes=15), driver.budget()))
+    driver.run(send_once(alarm(minutes=15), driver.deadline()))
     before = len(messaggisms_gateway.requests())
-    assert (driver.run(send_once(alarm(minutes=15), driver.budget()))[1] is None) is silent
+    assert (driver.run(send_once(alarm(minutes=15), driver.deadline()))[1] is None) is silent
     # What is too old is not even read.
     assert methods(messaggisms_gateway)[before:] == (["GET", "GET"] if silent else ["GET", "POST"])
 
 
 def test_zero_minutes_never_silence_nor_look(driver: Driver, messaggisms_gateway: Gateway) -> None:
-    driver.run(send_once(alarm(minutes=0), driver.budget()))
-    driver.run(send_once(alarm(minutes=0), driver.budget()))
+    driver.run(send_once(alarm(minutes=0), driver.deadline()))
+    driver.run(send_once(alarm(minutes=0), driver.deadline()))
     assert methods(messaggisms_gateway) == ["POST", "POST"]
 
 
@@ -143,58 +144,58 @@ def test_zero_minutes_never_silence_nor_look(driver: Driver, messaggisms_gateway
 def test_a_look_that_fails_leads_to_a_send(
     driver: Driver, messaggisms_gateway: Gateway, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    driver.run(send_once(alarm(), driver.budget()))
+    driver.run(send_once(alarm(), driver.deadline()))
     messaggisms_gateway.fail_next(kind, method="GET")
-    _, sent = driver.run(send_once(alarm(), driver.budget()))
+    _, sent = driver.run(send_once(alarm(), driver.deadline()))
     assert sent
     assert len(messaggisms_gateway.inbox()) == 2
     assert "Cannot see whether this alarm has gone out already" in caplog.text
 
 
 def test_a_look_ends_when_half_of_the_time_is_over(driver: Driver, messaggisms_gateway: Gateway) -> None:
-    driver.run(send_once(alarm(), driver.budget()))
+    driver.run(send_once(alarm(), driver.deadline()))
 
     def take_eleven_seconds() -> None:
         driver.clock.now += 11
 
-    _, sent = driver.run(send_once(alarm(), driver.budget()), after=take_eleven_seconds)
+    _, sent = driver.run(send_once(alarm(), driver.deadline()), after=take_eleven_seconds)
     assert sent
     assert len(messaggisms_gateway.inbox()) == 2
 
 
 def test_every_call_is_told_how_long_it_may_take(driver: Driver) -> None:
-    driver.run(send_once(alarm(), driver.budget(20)))
+    driver.run(send_once(alarm(), driver.deadline(20)))
     assert driver.limits == [pytest.approx(8), pytest.approx(13.6)]
 
 
 def test_a_look_reads_so_many_messages_and_no_more(driver: Driver, messaggisms_gateway: Gateway) -> None:
-    driver.run(send_once(alarm("old"), driver.budget()))
+    driver.run(send_once(alarm("old"), driver.deadline()))
     messaggisms_gateway.advance(1)
     for number in range(MAX_LOOK_UPS):
-        driver.run(send_once(alarm(f"newer {number}", minutes=0), driver.budget()))
+        driver.run(send_once(alarm(f"newer {number}", minutes=0), driver.deadline()))
     before = len(messaggisms_gateway.requests())
-    _, sent = driver.run(send_once(alarm("old"), driver.budget()))
+    _, sent = driver.run(send_once(alarm("old"), driver.deadline()))
     assert sent
     assert methods(messaggisms_gateway)[before:] == ["GET"] * (MAX_LOOK_UPS + 1) + ["POST"]
 
 
 def test_messages_of_other_senders_are_not_read(driver: Driver, messaggisms_gateway: Gateway) -> None:
-    driver.run(send_once(alarm("other", sender="Marketing"), driver.budget()))
+    driver.run(send_once(alarm("other", sender="Marketing"), driver.deadline()))
     before = len(messaggisms_gateway.requests())
-    driver.run(send_once(alarm(), driver.budget()))
+    driver.run(send_once(alarm(), driver.deadline()))
     assert methods(messaggisms_gateway)[before:] == ["GET", "POST"]
 
 
 def test_a_lost_answer_to_an_accepted_alarm_is_settled(driver: Driver, messaggisms_gateway: Gateway) -> None:
     messaggisms_gateway.fail_next("drop_after", method="POST")
-    _, message = driver.run(send_once(alarm(), driver.budget()))
+    _, message = driver.run(send_once(alarm(), driver.deadline()))
     assert [sms.message_id for sms in messaggisms_gateway.inbox()] == [message.id]
 
 
 @pytest.mark.parametrize("kind", ["status_after", "malformed"])
 def test_so_is_an_answer_that_says_nothing(driver: Driver, messaggisms_gateway: Gateway, kind: str) -> None:
     messaggisms_gateway.fail_next(kind, method="POST")
-    _, message = driver.run(send_once(alarm(minutes=0), driver.budget()))
+    _, message = driver.run(send_once(alarm(minutes=0), driver.deadline()))
     assert [sms.message_id for sms in messaggisms_gateway.inbox()] == [message.id]
 
 
@@ -204,32 +205,32 @@ def test_an_alarm_that_may_be_lost_is_not_sent_again_but_says_so(
 ) -> None:
     messaggisms_gateway.fail_next(kind, method="POST")
     with pytest.raises(OutcomeUnknownError, match=r"may be lost.*the key storm"):
-        driver.run(send_once(alarm(), driver.budget()))
+        driver.run(send_once(alarm(), driver.deadline()))
     assert methods(messaggisms_gateway).count("POST") == 1
 
 
 def test_an_older_alarm_is_not_taken_for_the_one_that_was_lost(driver: Driver, messaggisms_gateway: Gateway) -> None:
     messaggisms_gateway.reset(now=(datetime.now(UTC) - timedelta(minutes=3)).isoformat())
-    driver.run(send_once(alarm(minutes=1), driver.budget()))
+    driver.run(send_once(alarm(minutes=1), driver.deadline()))
     messaggisms_gateway.fail_next("drop_before", method="POST")
     with pytest.raises(OutcomeUnknownError):
-        driver.run(send_once(alarm(minutes=1), driver.budget()))
+        driver.run(send_once(alarm(minutes=1), driver.deadline()))
 
 
 def test_an_alarm_that_never_left_is_reported_at_once(driver: Driver) -> None:
     driver.transport = SyncTransport(Settings("http://127.0.0.1:9", "token"))
     with pytest.raises(NotSentError):
-        driver.run(send_once(alarm(), driver.budget()))
+        driver.run(send_once(alarm(), driver.deadline()))
 
 
 def test_an_alarm_that_is_refused_says_why(driver: Driver, messaggisms_gateway: Gateway) -> None:
     messaggisms_gateway.fail_next("no_credit", method="POST")
     with pytest.raises(InsufficientCreditError, match="HTTP 402, code 201"):
-        driver.run(send_once(alarm(), driver.budget()))
+        driver.run(send_once(alarm(), driver.deadline()))
 
 
 def test_a_callback_that_races_waits_and_stays_silent(driver: Driver, messaggisms_gateway: Gateway) -> None:
-    first, second = send_once(alarm(), driver.budget()), send_once(alarm(), driver.budget())
+    first, second = send_once(alarm(), driver.deadline()), send_once(alarm(), driver.deadline())
     listing = next(first)
     assert isinstance(next(second), Pause)
     post = first.send(driver.make(listing))
@@ -241,9 +242,9 @@ def test_a_callback_that_races_waits_and_stays_silent(driver: Driver, messaggism
 
 
 def test_those_who_wait_are_told_and_ask_nobody(driver: Driver) -> None:
-    first = send_once(alarm(), driver.budget())
+    first = send_once(alarm(), driver.deadline())
     listing = next(first)
-    others = [send_once(alarm(), driver.budget()) for _ in range(3)]
+    others = [send_once(alarm(), driver.deadline()) for _ in range(3)]
     for other in others:
         assert isinstance(next(other), Pause)
     with pytest.raises(StopIteration) as end:
@@ -259,14 +260,14 @@ def test_a_note_about_another_alarm_tells_nothing(
     driver: Driver, messaggisms_gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LocalLock, "note", lambda _: f"calm {uuid4().hex}")
-    assert driver.run(send_once(alarm(), driver.budget()))[1]
+    assert driver.run(send_once(alarm(), driver.deadline()))[1]
     assert methods(messaggisms_gateway) == ["GET", "POST"]
 
 
 def test_a_note_from_before_silences_nobody(driver: Driver, messaggisms_gateway: Gateway) -> None:
-    driver.run(send_once(alarm(), driver.budget()))
+    driver.run(send_once(alarm(), driver.deadline()))
     messaggisms_gateway.reset()
-    assert driver.run(send_once(alarm(), driver.budget()))[1]
+    assert driver.run(send_once(alarm(), driver.deadline()))[1]
 
 
 @pytest.mark.parametrize("seconds", [0.3, 2.0, 3.5])
@@ -274,9 +275,9 @@ def test_callbacks_that_race_end_in_one_sms_though_every_answer_takes_long(
     driver: Driver, messaggisms_gateway: Gateway, seconds: float
 ) -> None:
     for number in range(30):
-        driver.run(send_once(alarm(f"other {number}", minutes=0), driver.budget()))
+        driver.run(send_once(alarm(f"other {number}", minutes=0), driver.deadline()))
 
-    racing = [send_once(alarm(), driver.budget()) for _ in range(3)]
+    racing = [send_once(alarm(), driver.deadline()) for _ in range(3)]
     steps = [next(one) for one in racing]
     told = []
     while racing:
@@ -293,24 +294,24 @@ def test_callbacks_that_race_end_in_one_sms_though_every_answer_takes_long(
 
 
 def test_nothing_is_sent_when_nobody_waits_for_it_any_more(driver: Driver, messaggisms_gateway: Gateway) -> None:
-    budget = driver.budget()
+    deadline = driver.deadline()
     driver.clock.now += 21
     with pytest.raises(MessaggiSmsError, match="nothing was sent"):
-        driver.run(send_once(alarm(), budget))
+        driver.run(send_once(alarm(), deadline))
     assert messaggisms_gateway.inbox() == []
 
 
 def test_a_silence_may_be_as_long_as_can_be(driver: Driver, messaggisms_gateway: Gateway) -> None:
     for_ever = replace(alarm(), once_per=timedelta.max)
-    driver.run(send_once(for_ever, driver.budget()))
-    assert driver.run(send_once(for_ever, driver.budget()))[1] is None
+    driver.run(send_once(for_ever, driver.deadline()))
+    assert driver.run(send_once(for_ever, driver.deadline()))[1] is None
     assert len(messaggisms_gateway.inbox()) == 1
 
 
 def test_one_of_those_who_wait_sends_when_the_first_fails(driver: Driver, messaggisms_gateway: Gateway) -> None:
-    first = send_once(alarm(), driver.budget())
+    first = send_once(alarm(), driver.deadline())
     listing = next(first)
-    others = [send_once(alarm(), driver.budget()) for _ in range(3)]
+    others = [send_once(alarm(), driver.deadline()) for _ in range(3)]
     for other in others:
         next(other)
     messaggisms_gateway.fail_next("no_credit", method="POST")
@@ -326,9 +327,9 @@ def test_one_of_those_who_wait_sends_when_the_first_fails(driver: Driver, messag
 def test_of_those_who_waited_in_vain_one_goes_on_and_the_others_wait_again(
     driver: Driver, messaggisms_gateway: Gateway
 ) -> None:
-    first = send_once(alarm(), driver.budget())
+    first = send_once(alarm(), driver.deadline())
     next(first)
-    second, third = send_once(alarm(), driver.budget()), send_once(alarm(), driver.budget())
+    second, third = send_once(alarm(), driver.deadline()), send_once(alarm(), driver.deadline())
     next(second), next(third)
     first.close()
     assert isinstance(second.send(None), Call)
@@ -339,9 +340,9 @@ def test_of_those_who_waited_in_vain_one_goes_on_and_the_others_wait_again(
 def test_nobody_waits_so_long_that_no_time_is_left_to_send(
     driver: Driver, messaggisms_gateway: Gateway, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stuck = send_once(alarm(), driver.budget())
+    stuck = send_once(alarm(), driver.deadline())
     next(stuck)
-    _, sent = driver.run(send_once(alarm(), driver.budget()))
+    _, sent = driver.run(send_once(alarm(), driver.deadline()))
     assert sent
     assert driver.clock.now == pytest.approx(16, abs=0.2)
     assert "not waiting" in caplog.text
@@ -349,13 +350,13 @@ def test_nobody_waits_so_long_that_no_time_is_left_to_send(
 
 
 def test_a_callback_that_is_given_up_lets_the_next_one_through(driver: Driver) -> None:
-    given_up = send_once(alarm(), driver.budget())
+    given_up = send_once(alarm(), driver.deadline())
     next(given_up)
     given_up.close()
-    assert isinstance(next(send_once(alarm(), driver.budget())), Call)
+    assert isinstance(next(send_once(alarm(), driver.deadline())), Call)
 
 
 def test_the_key_is_on_the_wire(driver: Driver, messaggisms_gateway: Gateway) -> None:
-    driver.run(send_once(alarm(), driver.budget()))
+    driver.run(send_once(alarm(), driver.deadline()))
     (sms,) = messaggisms_gateway.inbox()
     assert json.loads(sms.custom or "")["airflow"]["key"] == "storm"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
-from airflow_provider_messaggisms.gateway.pace import (
+from airflow_provider_messaggisms.gateway.poll_interval import (
     LATER_SECONDS,
     MAX_BACK_OFF_SECONDS,
     MIN_PAUSE_SECONDS,

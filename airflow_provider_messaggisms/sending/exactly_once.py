@@ -5,9 +5,9 @@ Every send carries a **key** in ``options.custom``: dag, run, task, map index an
 of a task instance have the same one. The text is not part of it, for a template may render differently on a retry.
 
 A first try sends at once. Whenever an SMS *may* have gone out already (a later try, a lost answer, a 5xx, an answer
-that cannot be read), :class:`Once` settles first: it takes the message id from Airflow's task state where there is one
-(Airflow 3.3), and asks the gateway, which is the authority, for the message that carries the key. Found, the message is
-adopted. Not found after a lost answer, it looks again for some seconds, then fails the try with
+that cannot be read), :class:`ExactlyOnce` settles first: it takes the message id from Airflow's task state where there
+is one (Airflow 3.3), and asks the gateway, which is the authority, for the message that carries the key. Found, the
+message is adopted. Not found after a lost answer, it looks again for some seconds, then fails the try with
 :class:`OutcomeUnknownError`; Airflow's next try looks once more, and only then sends. A search that fails never leads
 to a send. A message that was accepted and is not there any more was cancelled or forgotten; that is not sent again
 either, where Airflow's task state remembers it.
@@ -29,7 +29,6 @@ How far this goes without help from the gateway, which offers no idempotency of 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -41,13 +40,11 @@ import msgspec
 
 from airflow_provider_messaggisms.exceptions import (
     DeliveryError,
-    GatewayUnavailableError,
     MessageNotFoundError,
     MessaggiSmsError,
     OutcomeUnknownError,
-    ProtocolError,
 )
-from airflow_provider_messaggisms.gateway.key import search
+from airflow_provider_messaggisms.gateway.idempotency import OUTCOME_UNKNOWN, derived_key, search
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 
@@ -55,9 +52,6 @@ log = logging.getLogger(__name__)
 
 #: The states in Airflow 2's database of a task whose try is over, though its process may go on.
 _OVER = ("up_for_retry", "failed", "success", "skipped", "restarting", "removed")
-
-#: What says that the gateway may have accepted although it did not say so.
-UNKNOWN = (OutcomeUnknownError, GatewayUnavailableError, ProtocolError)
 
 #: Name of our record in Airflow's task state, and of the XCom that stands in for it before Airflow 3.3.
 RECORD = "messaggisms_send"
@@ -136,18 +130,17 @@ def delete_open(hook: MessaggiSmsHook, message_id: str) -> None:
         log.warning("Could not delete the open transaction %s: %s", message_id, why)
 
 
-def key_for(origin: Origin, numbers: Iterable[str]) -> str:
+def send_key(origin: Origin, numbers: Iterable[str]) -> str:
     """Derive the key of a send: the same for all tries of a task instance that writes to the same set of numbers."""
-    parts = [origin.dag_id, origin.run_id, origin.task_id, str(origin.map_index), *sorted(set(numbers))]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    return derived_key(origin.dag_id, origin.run_id, origin.task_id, str(origin.map_index), numbers=numbers)
 
 
-class Once:
+class ExactlyOnce:
     """
     One send of one task instance, over all its tries.
 
     :param context: The task's context.
-    :param key: See :func:`key_for`.
+    :param key: See :func:`send_key`.
     :param sender: Narrows the search at the gateway.
     """
 
@@ -209,7 +202,7 @@ class Once:
         self.announce()
         try:
             message = post()
-        except UNKNOWN as error:
+        except OUTCOME_UNKNOWN as error:
             log.warning("%s; looking whether the gateway has the message", error)
             message = self._found_after(error)
         self.remember(message)
@@ -275,7 +268,7 @@ class Once:
         first = self._record.get("first")
         not_before = datetime.fromisoformat(first) if first else self.origin.not_before
         steps = search(self.key, sender=self._sender, not_before=not_before, others=self._others)
-        return self.hook.follow(steps)
+        return self.hook.run_steps(steps)
 
     def _found_after(self, lost: MessaggiSmsError) -> Message:
         try:

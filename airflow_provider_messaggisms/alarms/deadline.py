@@ -17,7 +17,7 @@ from airflow_provider_messaggisms.exceptions import OutcomeUnknownError
 T = TypeVar("T")
 
 
-class Budget:
+class Deadline:
     """
     The time that an alarm has.
 
@@ -33,12 +33,12 @@ class Budget:
         """Return the seconds that are left of the first *share* of it, which may be negative."""
         return self._began + share * self.seconds - self._clock()
 
-    def until(self, share: float) -> Budget:
-        """Make a budget of what is left of the first *share* of it."""
-        return Budget(max(self.left(share), 0.0), self._clock)
+    def until(self, share: float) -> Deadline:
+        """Make a deadline of what is left of the first *share* of it."""
+        return Deadline(max(self.left(share), 0.0), self._clock)
 
 
-def bounded(work: Callable[[], T], budget: Budget) -> T:
+def bounded(work: Callable[[], T], deadline: Deadline) -> T:
     """
     Do *work* in a thread, and leave it behind when the time is over.
 
@@ -55,19 +55,19 @@ def bounded(work: Callable[[], T], budget: Budget) -> T:
 
     threading.Thread(target=contextvars.copy_context().run, args=(run,), name="messaggisms-alarm", daemon=True).start()
     try:
-        return done.result(max(budget.left(), 0))
+        return done.result(max(deadline.left(), 0))
     except TimeoutError:
         if done.done():
             raise
-        raise _too_late(budget) from None
+        raise _too_late(deadline) from None
 
 
-async def abounded(work: Coroutine[Any, Any, T], budget: Budget) -> T:
+async def abounded(work: Coroutine[Any, Any, T], deadline: Deadline) -> T:
     try:
-        async with asyncio.timeout(max(budget.left(), 0)):
+        async with asyncio.timeout(max(deadline.left(), 0)):
             return await work
     except TimeoutError:
-        raise _too_late(budget) from None
+        raise _too_late(deadline) from None
 
 
 async def in_thread(work: Callable[..., T], *args: Any) -> T:
@@ -76,5 +76,5 @@ async def in_thread(work: Callable[..., T], *args: Any) -> T:
     return await sync_to_async(work, thread_sensitive=False)(*args)
 
 
-def _too_late(budget: Budget) -> OutcomeUnknownError:
-    return OutcomeUnknownError(f"this alarm may be lost: it was not done within {budget.seconds:.0f} s")
+def _too_late(deadline: Deadline) -> OutcomeUnknownError:
+    return OutcomeUnknownError(f"this alarm may be lost: it was not done within {deadline.seconds:.0f} s")

@@ -2,7 +2,7 @@
 Waiting in a task: what the delivery sensor and the send operators share, so that there is one way of waiting.
 
 A wait looks once in the worker. If that does not settle it, the task defers to the trigger, or looks on. Looks, pace,
-patience and errors are the watch's (``gateway.watch``) here and there; this is what Airflow has to know of it.
+patience and errors are the watch's (``gateway.polling``) here and there; this is what Airflow has to know of it.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTaskTimeout, BaseOperator, conf
 
-from airflow_provider_messaggisms.failing import failing_for_good
 from airflow_provider_messaggisms.gateway.delivery import Rule
-from airflow_provider_messaggisms.gateway.pace import DEFAULT_OUTAGE_TOLERANCE_SECONDS, Pace, checked_seconds
+from airflow_provider_messaggisms.gateway.poll_interval import DEFAULT_OUTAGE_TOLERANCE_SECONDS, Pace, checked_seconds
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.links import MessaggiSmsMessageLink
-from airflow_provider_messaggisms.waiting import outcome
+from airflow_provider_messaggisms.permanent_errors import without_retries
+from airflow_provider_messaggisms.waiting import trigger_event
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     # Imported where they are needed: every parse of a DAG file imports this module.
-    from airflow_provider_messaggisms.gateway.watch import Watch
+    from airflow_provider_messaggisms.gateway.polling import Watch
 
 #: How Airflow calls the method by which it tells a resumed task that its deferral has failed.
 _AIRFLOW_FAILS_IT = "__fail__"
@@ -78,7 +78,7 @@ class WaitingOperator(BaseOperator):
         """Take Airflow's own end of a deferral for the trigger's: it has the same deadline, and looks now and then."""
         error = str((next_kwargs or {}).get("error", ""))
         if next_method == _AIRFLOW_FAILS_IT and "timeout" in error.lower():
-            next_method, next_kwargs = "execute_complete", {"event": outcome.time_is_up()}
+            next_method, next_kwargs = "execute_complete", {"event": trigger_event.time_is_up()}
         return super().resume_execution(next_method, next_kwargs, context)
 
     def new_hook(self) -> MessaggiSmsHook:
@@ -87,7 +87,7 @@ class WaitingOperator(BaseOperator):
 
     def new_watch(self, message_id: str, *, since: float, looks: int = 0) -> Watch:
         """Begin to watch a message."""
-        from airflow_provider_messaggisms.gateway.watch import Watch
+        from airflow_provider_messaggisms.gateway.polling import Watch
 
         return Watch(
             message_id,
@@ -130,8 +130,8 @@ class WaitingOperator(BaseOperator):
         :raises MessaggiSmsError: As when the task had looked itself.
         """
         report = None
-        with failing_for_good(), suppress(outcome.TimeIsUp):
-            report = outcome.report_of(event, message_id)
+        with without_retries(), suppress(trigger_event.TimeIsUp):
+            report = trigger_event.report_of(event, message_id)
         if report is None:
             self.give_up(context)
         self.log.info("%s", report["summary"])
@@ -203,7 +203,7 @@ class OptionallyWaitingOperator(WaitingOperator):
     def deliver(self, context: Context, message_id: str) -> str:
         """Wait for the delivery of a message, if that is wanted; return its id."""
         if self.wait_for_delivery:
-            with failing_for_good(), self.new_hook() as hook:
+            with without_retries(), self.new_hook() as hook:
                 self._delivered(context, self._wait(context, hook, message_id))
         return message_id
 
@@ -217,7 +217,7 @@ class OptionallyWaitingOperator(WaitingOperator):
         began = time.time()
         ends = began + self.limit_seconds()
         watch = self.new_watch(message_id, since=began)
-        while (report := hook.follow(watch.look(time.time()))) is None:
+        while (report := hook.run_steps(watch.look(time.time()))) is None:
             if self.deferrable:
                 self.defer_watch(context, watch, began)
             time.sleep(max(0.0, min(watch.pause(time.time()), ends - time.time())))

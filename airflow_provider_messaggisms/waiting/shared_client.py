@@ -22,9 +22,9 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider_messaggisms.exceptions import AuthenticationError, MessaggiSmsError, RateLimitedError
 from airflow_provider_messaggisms.gateway.settings import Settings
-from airflow_provider_messaggisms.gateway.wire import Body, Call
+from airflow_provider_messaggisms.gateway.wire import Call, ResponseBody
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.transport import AsyncTransport
+from airflow_provider_messaggisms.transport.async_transport import AsyncTransport
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class _Client(NamedTuple):
         # As many turns as sockets: a thousand waits that wake at once must not all begin a request at once.
         async with self.turns:
             body = call.collect()
-            within_seconds = self.settings.timeout_seconds if type(body) is Body else None
+            within_seconds = self.settings.timeout_seconds if type(body) is ResponseBody else None
             return call.parse(await self.transport.send(call.request, within_seconds, body))
 
 

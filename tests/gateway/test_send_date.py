@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
-from airflow_provider_messaggisms.gateway.schedule import instant_of, send_day
+from airflow_provider_messaggisms.gateway.send_date import instant_of, send_day
 
 ROME = "Europe/Rome"
 # 2026-05-20 12:00 in Rome.

@@ -20,8 +20,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from urllib.parse import quote, urlsplit
 
 from airflow_provider_messaggisms.alarms.events import Event, index_of
-from airflow_provider_messaggisms.gateway.recipients import Addressee
-from airflow_provider_messaggisms.gateway.text import Piece, fill, fit, is_mostly_beyond_gsm7, measure, to_gsm7
+from airflow_provider_messaggisms.gateway.recipients import Recipient
+from airflow_provider_messaggisms.gateway.sms_text import Piece, fill, fit, is_mostly_beyond_gsm7, measure, to_gsm7
 
 #: How much of the error a link must leave room for, in characters.
 ERROR_BESIDE_LINK = 40
@@ -76,12 +76,12 @@ def fitted_text(text: str, why: str, *, max_parts: int | None, fields: Collectio
     return text if max_parts is None else fit(list(_parted(text, why)), max_parts, fields=fields)
 
 
-def plain_where_needed(text: str, addressees: tuple[Addressee, ...], max_parts: int | None) -> tuple[Addressee, ...]:
+def plain_where_needed(text: str, addressees: tuple[Recipient, ...], max_parts: int | None) -> tuple[Recipient, ...]:
     """Write the recipients' fields in GSM-7 if the text would be too long otherwise; another alphabet stays."""
     if max_parts is None or all(measure(fill(text, one.fields)).parts <= max_parts for one in addressees):
         return addressees
     return tuple(
-        Addressee(one.number, {name: to_gsm7(value) or value for name, value in one.fields.items()})
+        Recipient(one.number, {name: to_gsm7(value) or value for name, value in one.fields.items()})
         for one in addressees
     )
 

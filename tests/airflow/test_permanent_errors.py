@@ -17,7 +17,7 @@ from airflow_provider_messaggisms.exceptions import (
     MessaggiSmsError,
     OutcomeUnknownError,
 )
-from airflow_provider_messaggisms.failing import failing_for_good
+from airflow_provider_messaggisms.permanent_errors import without_retries
 
 CLASSES = [kind for kind in vars(exceptions).values() if isinstance(kind, type) and issubclass(kind, MessaggiSmsError)]
 
@@ -29,7 +29,7 @@ def example(kind: type[MessaggiSmsError]) -> MessaggiSmsError:
 
 def raised(error: BaseException) -> BaseException:
     """Raise an error in the block, and catch what leaves it."""
-    with pytest.raises(type(error)) as caught, failing_for_good():
+    with pytest.raises(type(error)) as caught, without_retries():
         raise error
     return caught.value
 
@@ -69,7 +69,7 @@ def test_the_traceback_shows_where_it_went_wrong_once_and_why() -> None:
         except OutcomeUnknownError as cause:
             raise ConfigurationError("the end") from cause
 
-    with pytest.raises(ConfigurationError) as caught, failing_for_good():
+    with pytest.raises(ConfigurationError) as caught, without_retries():
         go_wrong()
     assert isinstance(caught.value.__cause__, OutcomeUnknownError)
     text = "".join(traceback.format_exception(caught.value))
@@ -98,5 +98,5 @@ def test_one_block_in_another_changes_nothing_more() -> None:
 
 
 def test_a_block_that_ends_well_ends_well() -> None:
-    with failing_for_good():
+    with without_retries():
         pass

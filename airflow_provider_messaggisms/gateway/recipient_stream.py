@@ -19,8 +19,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from airflow_provider_messaggisms.gateway.models import Delivery
-from airflow_provider_messaggisms.gateway.value import Reader
-from airflow_provider_messaggisms.gateway.wire import UNREADABLE, Body
+from airflow_provider_messaggisms.gateway.wire import UNREADABLE, JsonReader, ResponseBody
 
 #: How much comes in before it is worth cutting a slice off.
 SLICE_BYTES = 128 * 1024
@@ -31,7 +30,7 @@ _BETWEEN_OBJECTS = re.compile(rb"\}\s*,\s*(?=\{)")
 _GUESSED_BYTES = 8 * 1024
 _MAX_GUESSES = 16
 
-_SLICE = Reader(list[Delivery])
+_SLICE = JsonReader(list[Delivery])
 
 
 class Collector(Protocol):
@@ -61,7 +60,7 @@ class Numbers:
         self.numbers.update(one.number for one in deliveries if one.number)
 
 
-class SlicedBody(Body):
+class SlicedResponseBody(ResponseBody):
     """
     Takes the recipients out of an answer as it comes in.
 

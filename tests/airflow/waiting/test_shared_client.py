@@ -12,8 +12,8 @@ from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.exceptions import AuthenticationError, MessaggiSmsError, RateLimitedError
 from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.wire import Call
-from airflow_provider_messaggisms.waiting import lookout
-from airflow_provider_messaggisms.waiting.lookout import Seat
+from airflow_provider_messaggisms.waiting import shared_client
+from airflow_provider_messaggisms.waiting.shared_client import Seat
 from tests.airflow.faces import TOKEN, Open
 from tests.airflow.puppet import Connection, Puppet, http, refusal, success
 from tests.airflow.waiting.waits import RECIPIENTS, SUMMARY, asked, send
@@ -30,7 +30,7 @@ def ask(call: Call[Any]) -> Generator[Call[Any], Any, Any]:
 
 
 def tally(message_id: str = "m1") -> Generator[Call[Any], Any, Any]:
-    return ask(calls.get_tally(message_id))
+    return ask(calls.get_delivery_counts(message_id))
 
 
 async def test_waits_on_one_message_that_ask_at_once_make_one_request(messaggisms_gateway: Gateway) -> None:
@@ -72,7 +72,7 @@ async def test_a_second_question_of_a_look_is_answered_after_its_first(messaggis
 
     def look() -> Generator[Call[Any], Any, None]:
         yield calls.get_message(message_id)
-        yield calls.get_tally(message_id)
+        yield calls.get_delivery_counts(message_id)
 
     async with Seat(CONN_ID, message_id) as one, Seat(CONN_ID, message_id) as other:
         await one.follow(tally(message_id))  # an older list of recipients than the summary that comes now
@@ -129,7 +129,7 @@ async def test_the_connection_to_the_gateway_is_kept_and_closed_by_the_last_who_
         await one.follow(tally("m1"))
     assert len(puppet.asked) == 7
     assert puppet.accepted == 1
-    assert lookout._lookouts.get(asyncio.get_running_loop()) == {}
+    assert shared_client._lookouts.get(asyncio.get_running_loop()) == {}
 
 
 async def test_a_gateway_that_asks_to_be_left_alone_is_left_alone_by_all(puppet: Puppet) -> None:
@@ -148,7 +148,7 @@ def bearer(puppet: Puppet) -> list[str]:
 async def test_a_token_that_has_been_replaced_in_the_connection_is_taken_up(
     puppet: Puppet, connect: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lookout, "_RENEWAL_SECONDS", 0.0)
+    monkeypatch.setattr(shared_client, "_RENEWAL_SECONDS", 0.0)
     puppet.answers(success([]), refusal(401), success([]))
     connect(host=puppet.url, password="the-old-one")
     async with Seat(CONN_ID, "m1") as seat:
@@ -162,7 +162,7 @@ async def test_a_token_that_has_been_replaced_in_the_connection_is_taken_up(
 async def test_a_refused_token_that_is_still_the_connections_own_is_not_tried_again(
     puppet: Puppet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lookout, "_RENEWAL_SECONDS", 0.0)
+    monkeypatch.setattr(shared_client, "_RENEWAL_SECONDS", 0.0)
     puppet.answers(refusal(401))
     async with Seat(CONN_ID, "m1") as seat:
         assert isinstance(await seat.follow(tally()), AuthenticationError)

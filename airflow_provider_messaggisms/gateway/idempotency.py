@@ -1,5 +1,5 @@
 """
-The key that a message carries: how it gets into a message, and how the message is found by it again.
+Idempotency: the key that a message carries, the search for it, and what "the outcome is unknown" means.
 
 The gateway has no idempotency of its own, but it keeps ``options.custom`` and gives it back. A search reads the list of
 messages and then, one by one, those that could be it; like ``watch`` it is a generator of calls, so that a worker and
@@ -8,20 +8,41 @@ an event loop search in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from airflow_provider_messaggisms.exceptions import ConfigurationError, MessageNotFoundError, ProtocolError
+from airflow_provider_messaggisms.exceptions import (
+    ConfigurationError,
+    GatewayUnavailableError,
+    MessageNotFoundError,
+    OutcomeUnknownError,
+    ProtocolError,
+)
 from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.models import Message, MessageSummary
-from airflow_provider_messaggisms.gateway.wire import Call
+from airflow_provider_messaggisms.gateway.steps import Steps
 
 #: The gateway's clock and ours may differ by this much.
 CLOCK_SKEW = timedelta(minutes=10)
 
 MAX_KEY_CHARACTERS = 200
+
+#: Errors after which the gateway may have acted on a call: no answer, a 5XX (a proxy may send one after the gateway
+#: accepted), an answer that cannot be read.
+OUTCOME_UNKNOWN = (OutcomeUnknownError, GatewayUnavailableError, ProtocolError)
+
+
+def derived_key(*parts: str, numbers: Iterable[str]) -> str:
+    """
+    Derive a key from what identifies an event and from whom it is sent to.
+
+    :param parts: Identify the event, such as dag, run, task and map index.
+    :param numbers: The recipients, in any order. A message to others has another key.
+    """
+    return hashlib.sha256("\n".join((*parts, *sorted(set(numbers)))).encode()).hexdigest()[:32]
 
 
 def checked_key(name: str, key: Any) -> str:
@@ -87,9 +108,9 @@ def search(
     skew: timedelta = CLOCK_SKEW,
     limit: int | None = None,
     others: set[str] | None = None,
-) -> Generator[Call[Any], Any, Message | None]:
+) -> Steps[Message | None]:
     """
-    Search for the newest message that carries *key*; to be driven by the hook's ``follow`` or ``afollow``.
+    Search for the newest message that carries *key*; to be driven by the hook's ``run_steps`` or ``arun_steps``.
 
     An error means that the search failed, which says nothing about the message; so does a message that the gateway
     lists and does not show.

@@ -19,7 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
-from airflow_provider_messaggisms.gateway.text import (
+from airflow_provider_messaggisms.gateway.sms_text import (
     Measure,
     Piece,
     fill,

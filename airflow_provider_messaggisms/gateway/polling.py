@@ -26,15 +26,15 @@ from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.delivery import (
     SAFEGUARD_LOOKS,
     SUMMARY_ABOVE,
-    Fate,
+    DeliveryCounts,
+    Outcome,
     Rule,
-    Tally,
     check_reachable,
     is_large,
     worth_reading,
 )
 from airflow_provider_messaggisms.gateway.models import Message, Statistics
-from airflow_provider_messaggisms.gateway.pace import DEFAULT_OUTAGE_TOLERANCE_SECONDS, MIN_FAILURES, Pace
+from airflow_provider_messaggisms.gateway.poll_interval import DEFAULT_OUTAGE_TOLERANCE_SECONDS, MIN_FAILURES, Pace
 from airflow_provider_messaggisms.gateway.wire import Call
 
 Look = Generator[Call[Any], Any, dict[str, Any] | None]
@@ -73,7 +73,7 @@ class Watch(msgspec.Struct):
 
     retry_after: float = 0.0  # for how long the gateway has asked to be left alone, when last asked
     _large: bool | None = None
-    _get_tally: Call[Tally] | None = None
+    _get_tally: Call[DeliveryCounts] | None = None
     _summary: Statistics | None = None
     _read: Statistics | None = None  # the summary when the recipients were last read
     _unmoved: int = 0  # looks since the summary moved
@@ -116,9 +116,9 @@ class Watch(msgspec.Struct):
                 self._unknown += (state,)
                 self.say(logging.WARNING, f"unknown state {state!r}: waiting on, as if it were intermediate")
         self._say_change(verdict.sentence())
-        if verdict.fate is Fate.FAILED:
+        if verdict.fate is Outcome.FAILED:
             raise verdict.error()
-        if verdict.fate is Fate.DELIVERED:
+        if verdict.fate is Outcome.DELIVERED:
             return verdict.report
         self._pending = tally.states
         return None
@@ -136,7 +136,7 @@ class Watch(msgspec.Struct):
             pause = max(min(pause, self._borne_until() - now), self.pace.interval(age))
         return pause
 
-    def _look(self, now: float) -> Generator[Call[Any], Any, Tally | None]:
+    def _look(self, now: float) -> Generator[Call[Any], Any, DeliveryCounts | None]:
         if self._large is not False:
             message: Message = yield calls.get_message(self.message_id)
             check_reachable(message)
@@ -145,8 +145,8 @@ class Watch(msgspec.Struct):
             self._large = self._large or is_large(message)
             if self._large and not self._is_worth_reading(message):
                 return None
-        self._get_tally = self._get_tally or calls.get_tally(self.message_id, many=self._large)
-        tally: Tally = yield self._get_tally
+        self._get_tally = self._get_tally or calls.get_delivery_counts(self.message_id, many=self._large)
+        tally: DeliveryCounts = yield self._get_tally
         if self._large:
             self._trust = TRUST if self._agrees(tally) else 1
         elif tally.total > SUMMARY_ABOVE:  # its transaction was open at the first look, or its summary counts nothing
@@ -188,7 +188,7 @@ class Watch(msgspec.Struct):
         )
         return False
 
-    def _agrees(self, tally: Tally) -> bool:
+    def _agrees(self, tally: DeliveryCounts) -> bool:
         """Tell whether the summary counts what the recipients say; that both say nothing proves nothing."""
         summary, counted = self._summary, (tally.delivered, tally.failures)
         return summary is not None and any(counted) and (summary.delivered, summary.error) == counted

@@ -20,7 +20,7 @@ from typing import Literal
 import msgspec
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
-from airflow_provider_messaggisms.gateway.value import Value
+from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 
 _PLACEHOLDER = re.compile(r"\{\{([^{}\n]++)\}\}")
 
@@ -63,7 +63,7 @@ class Measure(msgspec.Struct, frozen=True):
     parts: int
 
 
-class Piece(Value, frozen=True):
+class Piece(RedactedStruct, frozen=True):
     """
     A piece of a text that :func:`fit` may have to shorten.
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_messaggisms import exceptions as errors
-from airflow_provider_messaggisms.gateway.delivery import SAFEGUARD_LOOKS, Rule, Tally, judge
+from airflow_provider_messaggisms.gateway.delivery import SAFEGUARD_LOOKS, DeliveryCounts, Rule, judge
 from airflow_provider_messaggisms.gateway.models import (
     Delivery,
     Invalid,
@@ -21,9 +21,9 @@ from airflow_provider_messaggisms.gateway.models import (
     Statistics,
     Valid,
 )
-from airflow_provider_messaggisms.gateway.pace import DEFAULT_OUTAGE_TOLERANCE_SECONDS, Pace
-from airflow_provider_messaggisms.gateway.stream import SlicedBody
-from airflow_provider_messaggisms.gateway.watch import TRUST, Watch
+from airflow_provider_messaggisms.gateway.poll_interval import DEFAULT_OUTAGE_TOLERANCE_SECONDS, Pace
+from airflow_provider_messaggisms.gateway.polling import TRUST, Watch
+from airflow_provider_messaggisms.gateway.recipient_stream import SlicedResponseBody
 from airflow_provider_messaggisms.gateway.wire import Call
 
 START = 1_779_271_200.0  # 2026-05-20 12:00 in Rome
@@ -78,7 +78,7 @@ class Simulated:
         if self.error:
             raise self.error
         if call.request.route == RECIPIENTS:
-            return Tally().add(self.recipients)
+            return DeliveryCounts().add(self.recipients)
         total = self.summary.get("total", len(self.recipients))
         delivered = self.summary.get("delivered", self.recipients.count(HANDSET))
         error = self.summary.get("error", self.recipients.count(GONE))
@@ -148,7 +148,7 @@ def test_a_message_that_proves_large_later_is_treated_so_from_then_on(summary: d
     assert looks.count([SUMMARY, RECIPIENTS]) == 1
     gateway.recipients = [HANDSET] * 901
     assert looks_until_read(gateway, watch) <= SAFEGUARD_LOOKS
-    assert isinstance(gateway.last and gateway.last.collect(), SlicedBody)
+    assert isinstance(gateway.last and gateway.last.collect(), SlicedResponseBody)
 
 
 def looks_until_read(gateway: Simulated, watch: Watch) -> int:

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_messaggisms import exceptions as errors
-from airflow_provider_messaggisms.gateway import calls, stream
-from airflow_provider_messaggisms.gateway.delivery import Rule, Tally
+from airflow_provider_messaggisms.gateway import calls, recipient_stream
+from airflow_provider_messaggisms.gateway.delivery import DeliveryCounts, Rule
 from airflow_provider_messaggisms.gateway.wire import Response
 from tests.gateway.answers import RECIPIENT
 
-CALL = calls.get_tally("m1", many=True)
+CALL = calls.get_delivery_counts("m1", many=True)
 #: Everything that could be taken for the border between two recipients, inside of one.
 TRAPS = ['},{"', "},{", '"},{"data":[{', '\\"},{\\"', "}, {", "]}", "\\", '"data":[{"a":1},{"b":2}]', "è}é,{à"]
 
@@ -41,7 +41,7 @@ def answer(data: Any, **dumps: Any) -> bytes:
     return json.dumps({"message": "x", "data": data, "success": True, "error": None, "credit": "9.1"}, **dumps).encode()
 
 
-def collected(body: bytes, piece: int) -> tuple[Tally, int]:
+def collected(body: bytes, piece: int) -> tuple[DeliveryCounts, int]:
     """Count an answer that comes in pieces; tell also how much was left to decode at the end."""
     collector = CALL.collect()
     for start in range(0, len(body), piece):
@@ -50,11 +50,11 @@ def collected(body: bytes, piece: int) -> tuple[Tally, int]:
     return CALL.parse(Response(200, {}, rest, taken=collector.taken)), len(rest)
 
 
-def whole(body: bytes) -> Tally:
-    return calls.get_tally("m1").parse(Response(200, {}, body))
+def whole(body: bytes) -> DeliveryCounts:
+    return calls.get_delivery_counts("m1").parse(Response(200, {}, body))
 
 
-def told(tally: Tally) -> tuple[Any, ...]:
+def told(tally: DeliveryCounts) -> tuple[Any, ...]:
     verdict = tally.verdict("m1", Rule(0.1, accept_delivered_to_operator=True))
     return verdict.fate, verdict.report, verdict.unknown_states
 
@@ -70,9 +70,9 @@ def test_a_long_answer_is_counted_as_if_it_had_been_read_whole(piece: int, dumps
 
 
 def test_an_answer_that_has_not_changed_is_counted_once() -> None:
-    call = calls.get_tally("m1")
+    call = calls.get_delivery_counts("m1")
 
-    def look(status: int, body: bytes) -> Tally:
+    def look(status: int, body: bytes) -> DeliveryCounts:
         return call.parse(Response(status, {}, body))
 
     pending, complete = answer(recipients(3)), answer(recipients(4))
@@ -87,18 +87,18 @@ def test_an_answer_that_has_not_changed_is_counted_once() -> None:
 def test_hardly_anything_of_a_long_answer_is_kept() -> None:
     body = answer(recipients(5_000))
     _, left = collected(body, 65_536)
-    assert len(body) > 20 * stream.SLICE_BYTES
-    assert left < 2 * stream.SLICE_BYTES
+    assert len(body) > 20 * recipient_stream.SLICE_BYTES
+    assert left < 2 * recipient_stream.SLICE_BYTES
 
 
 @given(st.lists(st.text(alphabet='{}[],:"\\ dat', max_size=30), max_size=40), st.integers(1, 300), st.integers(1, 400))
 def test_no_text_inside_a_recipient_is_taken_for_a_border(bodies: list[str], piece: int, slice_bytes: int) -> None:
     body = answer([{"body": text, "fields": [{text: text}], "state": "SENT"} for text in bodies])
-    before, stream.SLICE_BYTES = stream.SLICE_BYTES, slice_bytes
+    before, recipient_stream.SLICE_BYTES = recipient_stream.SLICE_BYTES, slice_bytes
     try:
         assert told(collected(body, piece)[0]) == told(whole(body))
     finally:
-        stream.SLICE_BYTES = before
+        recipient_stream.SLICE_BYTES = before
 
 
 @pytest.mark.parametrize("data", [[], None, RECIPIENT, [RECIPIENT]])
