@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cached_property
 from types import TracebackType
@@ -20,6 +19,7 @@ from airflow.providers.common.compat.sdk import BaseHook, conf
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError, MessaggiSmsError
 from airflow_provider_messaggisms.gateway import calls
+from airflow_provider_messaggisms.gateway.content import MessageContent, compose
 from airflow_provider_messaggisms.gateway.idempotency import OUTCOME_UNKNOWN
 from airflow_provider_messaggisms.gateway.models import Message, MessageSummary, RecipientReport
 from airflow_provider_messaggisms.gateway.phone import to_wire
@@ -40,14 +40,6 @@ T = TypeVar("T")
 
 def _left_until(end: float | None) -> float | None:
     return None if end is None else max(end - time.monotonic(), 0.01)
-
-
-def _day(value: Any, settings: Settings) -> str | None:
-    """Check on which day to send. A text in the account's own form can only be taken as it is."""
-    if settings.timestamp_send_format and isinstance(value, str):
-        return value or None
-    form = settings.timestamp_send_format
-    return send_day(value, timezone=settings.timezone, now=datetime.now(UTC), time_format=form)
 
 
 class MessaggiSmsHook(BaseHook):
@@ -224,22 +216,23 @@ class MessaggiSmsHook(BaseHook):
 
         The other parameters are those of ``gateway.calls.send_message``.
         """
-        return self.run(
-            calls.send_message(
-                sender=sender or self.settings.sender or "",
-                body=body,
-                recipients=self._addressees(recipients),
-                test=test,
-                priority=priority,
-                flash=flash,
-                realtime=realtime,
-                timestamp_send=_day(timestamp_send, self.settings),
-                custom=custom,
-                callback_url=callback_url,
-                callback_field=callback_field,
-                transaction=transaction,
-            )
+        content = self.compose(
+            body=body,
+            sender=sender,
+            test=test,
+            priority=priority,
+            flash=flash,
+            realtime=realtime,
+            timestamp_send=timestamp_send,
+            custom=custom,
+            callback_url=callback_url,
+            callback_field=callback_field,
         )
+        return self.run(calls.send_message(content, self._read(recipients), transaction=transaction))
+
+    def compose(self, **written: Any) -> MessageContent:
+        """Make the content of a message, checked, with the connection's defaults (see ``gateway.content.compose``)."""
+        return compose(self.settings, now=datetime.now(UTC), **written)
 
     def get_message(self, message_id: str) -> Message:
         """Read a message's summary."""
@@ -254,8 +247,14 @@ class MessaggiSmsHook(BaseHook):
         timestamp_send: Any = None,
     ) -> Message:
         """Add recipients to an open transaction, close it (``transaction=False``), or move a message to another day."""
-        added = self._addressees(recipients) if recipients else ()
-        day = _day(timestamp_send, self.settings)
+        settings = self.settings
+        day = send_day(
+            timestamp_send,
+            timezone=settings.timezone,
+            now=datetime.now(UTC),
+            time_format=settings.timestamp_send_format,
+        )
+        added = self._read(recipients) if recipients else ()
         return self.run(calls.update_message(message_id, recipients=added, transaction=transaction, timestamp_send=day))
 
     def delete_message(self, message_id: str) -> None:
@@ -275,7 +274,7 @@ class MessaggiSmsHook(BaseHook):
         wire = to_wire(number, default_region=self.settings.default_region, validate="possible")
         return self.run(calls.get_recipient(message_id, wire))
 
-    def _addressees(self, recipients: Any) -> Iterable[Recipient]:
+    def _read(self, recipients: Any) -> tuple[Recipient, ...]:
         return read_recipients(recipients, default_region=self.settings.default_region).addressees
 
     # --- awaited ------------------------------------------------------------------------------------------------------
@@ -284,16 +283,11 @@ class MessaggiSmsHook(BaseHook):
         """Do what :meth:`list_messages` does."""
         return await self.arun(calls.list_messages())
 
-    async def asend_message(
-        self, *, body: str, recipients: Any, sender: str | None = None, timestamp_send: Any = None, **options: Any
-    ) -> Message:
+    async def asend_message(self, *, body: str, recipients: Any, transaction: bool = False, **options: Any) -> Message:
         """Do what :meth:`send_message` does, with the same parameters."""
-        settings = await self.asettings()
-        options["timestamp_send"] = _day(timestamp_send, settings)
-        addressees = read_recipients(recipients, default_region=settings.default_region).addressees
-        return await self.arun(
-            calls.send_message(sender=sender or settings.sender or "", body=body, recipients=addressees, **options)
-        )
+        await self.asettings()
+        content, read = self.compose(body=body, **options), self._read(recipients)
+        return await self.arun(calls.send_message(content, read, transaction=transaction))
 
     async def aget_message(self, message_id: str) -> Message:
         """Do what :meth:`get_message` does."""

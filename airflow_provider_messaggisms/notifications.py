@@ -28,6 +28,7 @@ from airflow_provider_messaggisms.alarms.events import Event, completed, event_o
 from airflow_provider_messaggisms.alarms.wording import default_text, fitted_text, links_of, plain_where_needed
 from airflow_provider_messaggisms.exceptions import ConfigurationError, DeliveryError, MessaggiSmsError
 from airflow_provider_messaggisms.gateway import calls
+from airflow_provider_messaggisms.gateway.content import MessageContent
 from airflow_provider_messaggisms.gateway.cost import check_max_parts, count_parts
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.phone import known_region, mask_numbers
@@ -39,6 +40,7 @@ from airflow_provider_messaggisms.gateway.recipients import (
     read_recipients,
 )
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy
+from airflow_provider_messaggisms.gateway.sender import check_sender
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.gateway.sms_text import whole_characters
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
@@ -67,8 +69,6 @@ _PREPARING_SECONDS = 60.0
 
 #: How much of an alarm's key is shown; the key itself may have any length.
 _SHOWN_KEY_CHARACTERS = 200
-
-_ANYBODY = (Recipient("+39-3490000000"),)
 
 #: What can be repeated without harm is, for as long as there is time.
 _PATIENCE = RetryPolicy(attempts=10)
@@ -147,17 +147,10 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         if not 1 <= self.timeout_seconds <= 300:
             raise ConfigurationError(f"timeout_seconds: {str(self.timeout_seconds)[:40]!r} is not from 1 to 300")
         if self.sender and "{" not in str(self.sender):
-            calls.check_sender(self.sender)
+            check_sender(self.sender)
         if not self.recipients:
             raise ConfigurationError("recipients: nobody is named")
-        calls.send_message(  # asks nobody: making a call checks what it says
-            sender="Airflow",
-            body="x",
-            recipients=_ANYBODY,
-            priority=self.priority,
-            flash=self.flash,
-            test=self.test,
-        )
+        MessageContent(sender="Airflow", body="x", priority=self.priority, flash=self.flash, test=self.test)
 
     # --- the two faces ------------------------------------------------------------------------------------------------
 
@@ -269,20 +262,20 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         recipients = self._read_recipients(settings)
         chosen = self._or_default("alarm_key", "the default key", checked_alarm_key)
         name = chosen or event.name
-        sender = self._or_default("sender", "the connection's", calls.check_sender)
-        sender = sender or calls.check_sender(settings.sender)
+        sender = self._or_default("sender", "the connection's", check_sender)
+        sender = sender or check_sender(settings.sender)
         key, attempt = alarm_key_for(f"test of {name}" if self.test else name, recipients.numbers), uuid4().hex[:12]
         body, addressees = self._words(event, context, recipients)
         shown = name[:_SHOWN_KEY_CHARACTERS]
-        post = calls.send_message(
+        content = MessageContent(
             sender=sender,
             body=body,
-            recipients=addressees,
             test=self.test,
             priority=self.priority,
             flash=self.flash,
             custom=marks(key, attempt, {**event.for_people(), "alarm_key": shown}),
         )
+        post = calls.send_message(content, addressees)
         _, cost = count_parts(body, addressees).settle(None, "fail")
         return Alarm(
             key,

@@ -1,19 +1,21 @@
 """
 One function per ability of the gateway, each returns a :class:`Call`: the seven calls of the contract and no more.
 
-Writing is strict: what the contract does not allow is refused here, before it costs a request or an SMS.
+This module, ``models`` and ``settings`` are the only ones that know the paths, field names and hosts of this version of
+the API. What is sent has been checked when it was made (``content``, ``recipients``).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError, MessageNotFoundError, ProtocolError
+from airflow_provider_messaggisms.gateway.content import MessageContent, check_flag
 from airflow_provider_messaggisms.gateway.delivery import DeliveryCounts
 from airflow_provider_messaggisms.gateway.models import (
     Delivery,
@@ -61,58 +63,35 @@ def list_messages() -> Call[list[MessageSummary]]:
 
 
 def send_message(
-    *,
-    sender: str,
-    body: str,
-    recipients: Iterable[Recipient],
-    test: bool = False,
-    priority: float | None = None,
-    flash: bool | None = None,
-    realtime: bool | None = None,
-    timestamp_send: str | None = None,
-    custom: Any = None,
-    callback_url: str | None = None,
-    callback_field: str | None = None,
-    transaction: bool = False,
+    content: MessageContent, recipients: Sequence[Recipient], *, transaction: bool = False
 ) -> Call[Message]:
     """
     Send a message, or open a transaction. Asking twice sends twice.
 
-    :param sender: 3 to 11 letters and digits, or 3 to 14 digits (contract).
-    :param body: The text; ``{{name}}`` becomes the recipient's field of that name. Not empty.
     :param recipients: At least one.
-    :param test: ``True`` simulates the sending.
-    :param priority: 1.0, the gateway's default, or more; a higher one costs more and is sent earlier.
-    :param flash: Show the SMS at once on the screen instead of storing it.
-    :param realtime: Skip all queues, for one-time passwords. The gateway takes one a minute.
-    :param timestamp_send: The day to send on, as ``schedule.send_day`` gives it. Unset means now.
-    :param custom: Anything that JSON can hold; comes back when the message is read. A text goes as it is.
-    :param callback_url: http(s) address that the gateway tells each change of state.
-    :param callback_field: Form field for that; without it the report is the raw body. Needs ``callback_url``.
     :param transaction: ``True`` stores the message; :func:`update_message` adds recipients, then closes it.
-    :raises ConfigurationError: An argument is outside these limits.
+    :raises ConfigurationError: There is no recipient, or a text cannot be sent.
     """
-    addressees = list(recipients)
-    if not addressees:
-        raise ConfigurationError("recipients: nobody is named")
+    if not recipients:
+        raise ConfigurationError("recipients: at least one is required")
     options = {
-        "flash": _flag("flash", flash),
-        "realtime": _flag("realtime", realtime),
-        "timestamp_send": timestamp_send,
-        "custom": _custom(custom),
-        "callback_url": _callback_url(callback_url),
-        "callback_field": _callback_field(callback_field, callback_url),
+        "flash": content.flash,
+        "realtime": content.realtime,
+        "timestamp_send": content.timestamp_send,
+        "custom": content.custom,
+        "callback_url": content.callback_url,
+        "callback_field": content.callback_field,
     }
-    content = {
-        "sender": check_sender(sender),
-        "body": _body(body),
-        "recipients": _to_wire(addressees),
-        "test": _flag("test", test) or None,
-        "priority": _priority(priority),
-        "transaction": _flag("transaction", transaction) or None,
+    whole = {
+        "sender": content.sender,
+        "body": content.body,
+        "recipients": _plainest(recipients),
+        "test": content.test or None,
+        "priority": content.priority,
+        "transaction": check_flag("transaction", transaction) or None,
         "options": _without_none(options) or None,
     }
-    request = Request("POST", MESSAGES_PATH, MESSAGES_PATH, _json(_without_none(content)))
+    request = Request("POST", MESSAGES_PATH, MESSAGES_PATH, _json(_without_none(whole)))
     return Call(request, lambda response: _one_message(request, response), repeatable=False)
 
 
@@ -138,9 +117,9 @@ def update_message(
     :param transaction: ``False`` closes the transaction: the message goes into the queue.
     :param timestamp_send: As in :func:`send_message`.
     """
-    content: dict[str, Any] = {"recipients": [addressee.on_the_wire() for addressee in recipients]}
+    content: dict[str, Any] = {"recipients": [_on_the_wire(recipient) for recipient in recipients]}
     if transaction is not None:
-        content["transaction"] = _flag("transaction", transaction)
+        content["transaction"] = check_flag("transaction", transaction)
     if timestamp_send is not None:
         content["options"] = {"timestamp_send": timestamp_send}
     request = Request("PUT", f"{MESSAGES_PATH}{_quoted_id(message_id)}", MESSAGES_PATH + "{id}", _json(content))
@@ -260,10 +239,16 @@ def _json(content: dict[str, Any]) -> bytes:
         raise ConfigurationError("body, recipients, custom or callback: a text holds half a character") from None
 
 
-def _to_wire(addressees: list[Recipient]) -> Any:
+def _plainest(recipients: Sequence[Recipient]) -> Any:
     """Use the plainest form that the contract documents: one recipient stands alone, several are a list."""
-    forms = [addressee.on_the_wire() for addressee in addressees]
+    forms = [_on_the_wire(recipient) for recipient in recipients]
     return forms[0] if len(forms) == 1 else forms
+
+
+def _on_the_wire(recipient: Recipient) -> str | dict[str, Any]:
+    if not recipient.fields:
+        return recipient.number
+    return {"number": recipient.number, "fields": dict(recipient.fields)}
 
 
 def _without_none(values: dict[str, Any]) -> dict[str, Any]:
@@ -277,73 +262,3 @@ def _quoted_id(message_id: str) -> str:
             "did the task that gives it push nothing? A send operator returns the id"
         )
     return message_id
-
-
-def check_sender(sender: Any) -> str:
-    """
-    Check a sender against the contract.
-
-    Blanks are allowed inside the letters, as the vendor's own examples have them.
-
-    :raises ConfigurationError: It is missing, too short, too long, or has other characters.
-    """
-    if sender is None or sender == "":
-        raise ConfigurationError("sender: missing; give the task a sender, or the connection a default one")
-    text = str(sender)
-    numeric = re.fullmatch(r"[0-9]{3,14}", text)
-    alphanumeric = re.fullmatch(r"(?=.{3,11}\Z)(?=.*[A-Za-z])[A-Za-z0-9]+(?: [A-Za-z0-9]+)*", text)
-    if not (numeric or alphanumeric):
-        raise ConfigurationError(
-            f"sender: {len(text)} characters of which {sum(c.isascii() and c.isdigit() for c in text)} are digits; "
-            "the gateway takes 3 to 11 letters and digits, or 3 to 14 digits"
-        )
-    return text
-
-
-def _body(body: Any) -> str:
-    if not isinstance(body, str) or not body.strip():
-        what = "is empty" if isinstance(body, str) else f"is not a text but {type(body).__name__}"
-        raise ConfigurationError(f"body: the text of the SMS {what}")
-    return body
-
-
-def _flag(name: str, value: Any) -> bool | None:
-    if value is not None and not isinstance(value, bool):
-        raise ConfigurationError(f"{name}: expected True or False, got {str(value)[:40]!r}")
-    return value
-
-
-def _priority(value: Any) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value < float("inf"):
-        raise ConfigurationError(f"priority: {str(value)[:40]!r} is not a number of 1.0 or more")
-    return float(value)
-
-
-def _custom(value: Any) -> str | None:
-    """Make ``custom`` the string that the contract wants; what is no string becomes JSON."""
-    if value is None or isinstance(value, str):
-        return value
-    try:
-        return msgspec.json.encode(value).decode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigurationError(f"custom: JSON cannot hold it ({error})") from None
-
-
-def _callback_url(value: Any) -> str | None:
-    if value is None:
-        return None
-    try:
-        url = urlsplit(str(value))
-    except ValueError:
-        url = urlsplit("")
-    if url.scheme not in ("http", "https") or not url.hostname:
-        raise ConfigurationError("callback_url: expected an absolute http(s) address")
-    return str(value)
-
-
-def _callback_field(value: Any, callback_url: Any) -> str | None:
-    if value is not None and callback_url is None:
-        raise ConfigurationError("callback_field: it names a form field of the call to callback_url, which is missing")
-    return None if value is None else str(value)

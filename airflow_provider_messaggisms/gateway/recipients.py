@@ -40,10 +40,6 @@ class Recipient(RedactedStruct, frozen=True, gc=False):  # made by the hundred t
     def __repr__(self) -> str:
         return f"Recipient({mask(self.number)!r})"
 
-    def on_the_wire(self) -> str | dict[str, Any]:
-        """Give the form that a request carries."""
-        return {"number": self.number, "fields": dict(self.fields)} if self.fields else self.number
-
 
 class RecipientList(RedactedStruct, frozen=True):
     """

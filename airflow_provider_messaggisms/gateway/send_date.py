@@ -28,12 +28,13 @@ def send_day(value: Any, *, timezone: str, now: datetime, time_format: str | Non
     :param timezone: IANA name of the zone in which the gateway's days begin.
     :param now: The present instant, aware.
     :param time_format: ``strftime`` form for accounts whose gateway takes a time of day; lifts the midnight rule.
+        A text in this form is read too; it is local to *timezone* unless the form has an offset.
     :returns: ``"2026-12-24"``, or the instant in *time_format*, or ``None``.
     :raises ConfigurationError: It cannot be read, lies in the past, or has a time of day.
     """
     if value is None or value == "":
         return None
-    moment = _read(value)
+    moment = _in_own_form(value, time_format, timezone) or _read(value)
     here = pendulum.instance(now).in_timezone(timezone)
     if not isinstance(moment, datetime):
         if moment < here.date():
@@ -79,6 +80,17 @@ def instant_of(name: str, value: Any) -> datetime:
     except OverflowError:
         raise ConfigurationError(f"{name}: {str(value)[:40]!r} lies beyond the end of time") from None
     return moment
+
+
+def _in_own_form(value: Any, time_format: str | None, timezone: str) -> datetime | None:
+    """Read a text in the form that the account's gateway takes; ``None`` if it has another form."""
+    if not time_format or not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.strptime(value.strip(), time_format)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else pendulum.instance(moment, tz=timezone)
 
 
 def _read(value: Any) -> date | datetime:

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
+from airflow_provider_messaggisms.gateway.sender import check_sender
 
 #: The hosts that the gateway's contract names.
 HOSTS = {"production": "https://ws.messaggisms.com", "sandbox": "https://test.ws.messaggisms.com"}
@@ -237,9 +238,6 @@ def _text(name: str, value: Any) -> str | None:
 
 
 def _sender(value: Any) -> str | None:
-    # Imported here: every process of Airflow imports this module for the form.
-    from airflow_provider_messaggisms.gateway.calls import check_sender
-
     sender = _text("sender", value)
     try:
         return sender and check_sender(sender)

@@ -10,8 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, get_args
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError, DeliveryError
-from airflow_provider_messaggisms.gateway import calls
-from airflow_provider_messaggisms.gateway.calls import check_sender
+from airflow_provider_messaggisms.gateway.content import MessageContent
 from airflow_provider_messaggisms.gateway.cost import OnTooLong, PartsCounter, check_max_parts
 from airflow_provider_messaggisms.gateway.idempotency import checked_key, with_key
 from airflow_provider_messaggisms.gateway.models import Message
@@ -24,6 +23,7 @@ from airflow_provider_messaggisms.gateway.recipients import (
     read_recipients,
 )
 from airflow_provider_messaggisms.gateway.send_date import instant_of, send_day
+from airflow_provider_messaggisms.gateway.sender import check_sender
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.links import show_page
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 #: How many left-out recipients the log names; the rest is counted.
 _MAX_NAMED = 20
-
-_ANYBODY = (Recipient("+39-3490000000"),)
 
 
 class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
@@ -251,7 +249,7 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
             "callback_url": personal_value(self.callback_url) or None,
             "callback_field": self.callback_field or None,
         }
-        calls.send_message(recipients=_ANYBODY, **options)  # asks nobody: making a call checks what it says
+        MessageContent(**options)  # checks them
         return options
 
     def _written_body(self) -> Any:

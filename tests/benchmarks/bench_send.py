@@ -37,9 +37,10 @@ BARE, OURS = "requests.Session", "MessaggiSmsHook"
 def _body_and_headers() -> tuple[bytes, dict[str, str]]:
     """Build what the hook sends, for all others to send."""
     from airflow_provider_messaggisms.gateway import calls
+    from airflow_provider_messaggisms.gateway.content import MessageContent
     from airflow_provider_messaggisms.gateway.recipients import read_recipients
 
-    request = calls.send_message(sender="Bench", body=TEXT, recipients=read_recipients(TO).addressees).request
+    request = calls.send_message(MessageContent(sender="Bench", body=TEXT), read_recipients(TO).addressees).request
     return request.body or b"", {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
 
 

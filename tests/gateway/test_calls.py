@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_messaggisms import exceptions as errors
 from airflow_provider_messaggisms.gateway import calls
+from airflow_provider_messaggisms.gateway.content import MessageContent
 from airflow_provider_messaggisms.gateway.recipients import Recipient
+from airflow_provider_messaggisms.gateway.sender import check_sender
 from airflow_provider_messaggisms.gateway.wire import Call
 from tests.gateway.answers import ID, MESSAGE, NUMBER, RECIPIENT, refusal, response, success
 
@@ -22,7 +24,9 @@ LEA = Recipient("+39-3482223334")
 
 
 def send(**changes: Any) -> Call[Any]:
-    return calls.send_message(**{"sender": "Depot", "body": "Hello", "recipients": [LEA]} | changes)
+    recipients, transaction = changes.pop("recipients", [LEA]), changes.pop("transaction", False)
+    content = MessageContent(**{"sender": "Depot", "body": "Hello"} | changes)
+    return calls.send_message(content, recipients, transaction=transaction)
 
 
 def sent(call: Call[Any]) -> Any:
@@ -80,7 +84,7 @@ def test_a_plain_send_carries_what_is_required_and_nothing_else() -> None:
 
 def test_a_send_carries_every_option_in_its_place() -> None:
     call = send(
-        recipients=iter([ROSA, LEA]),
+        recipients=[ROSA, LEA],
         test=True,
         priority=2,
         flash=True,
@@ -123,7 +127,10 @@ def test_the_text_arrives_as_it_was_written() -> None:
     [
         ({}, {"recipients": []}),
         ({"recipients": [LEA]}, {"recipients": ["+39-3482223334"]}),
-        ({"recipients": [ROSA], "transaction": True}, {"recipients": [ROSA.on_the_wire()], "transaction": True}),
+        (
+            {"recipients": [ROSA], "transaction": True},
+            {"recipients": [{"number": NUMBER, "fields": {"name": "Rosa"}}], "transaction": True},
+        ),
         ({"transaction": False}, {"recipients": [], "transaction": False}),
         ({"timestamp_send": "2026-12-24"}, {"recipients": [], "options": {"timestamp_send": "2026-12-24"}}),
     ],
@@ -275,7 +282,7 @@ def test_an_error_over_an_argument_never_shows_the_text_or_a_field(body: str, na
         send(body="half \ud800" + secret + body, sender="Depot", recipients=[Recipient(NUMBER, {"name": secret})])
     assert secret not in str(caught.value)
     with pytest.raises(errors.ConfigurationError) as caught:
-        calls.check_sender(f"{sender} {secret}")
+        check_sender(f"{sender} {secret}")
     assert "3471112223" not in str(caught.value)
 
 

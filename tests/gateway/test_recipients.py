@@ -51,8 +51,8 @@ def test_numbers_and_objects_may_stand_side_by_side_and_keep_their_order() -> No
     found = read_recipients([{"number": LEA, "fields": {"name": "Lea", "sum": 7, "rate": 1.5}}, ROSA, Recipient(UGO)])
     assert [one.number for one in found.addressees] == [LEA, ROSA, UGO]
     assert found.addressees[0].fields == {"name": "Lea", "sum": "7", "rate": "1.5"}
-    assert found.addressees[0].on_the_wire() == {"number": LEA, "fields": {"name": "Lea", "sum": "7", "rate": "1.5"}}
-    assert found.addressees[1].on_the_wire() == ROSA
+    assert found.addressees[0] == Recipient(LEA, {"name": "Lea", "sum": "7", "rate": "1.5"})
+    assert found.addressees[1] == Recipient(ROSA)
     assert (found.dropped, found.repeated) == ((), 0)
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_messaggisms import exceptions as errors
 from airflow_provider_messaggisms.gateway import calls
+from airflow_provider_messaggisms.gateway.content import MessageContent
 from airflow_provider_messaggisms.gateway.idempotency import OUTCOME_UNKNOWN
 from airflow_provider_messaggisms.gateway.recipients import Recipient
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy
@@ -58,7 +59,7 @@ def test_each_error_is_answered_as_the_table_says(
 @pytest.mark.parametrize("error", [error for error, _, _ in TABLE])
 @pytest.mark.parametrize("attempt", [1, 2, 3, 4, 100])
 def test_unknown_outcome_of_a_send_is_never_repeated(error: errors.MessaggiSmsError, attempt: int) -> None:
-    send = calls.send_message(sender="Depot", body="Hello", recipients=[Recipient("+39-3471112223")])
+    send = calls.send_message(MessageContent(sender="Depot", body="Hello"), [Recipient("+39-3471112223")])
     update = calls.update_message("abc", recipients=[Recipient("+39-3471112223")])
     for call in (send, update):
         if POLICY.delay_seconds(call, error, attempt, 0.0) is not None:

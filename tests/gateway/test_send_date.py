@@ -155,3 +155,12 @@ def test_what_is_no_instant_is_refused_by_the_name_of_its_parameter(value: Any) 
 def test_the_end_of_time_is_no_instant(value: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^send_at: .* beyond the end of time"):
         instant_of("send_at", value)
+
+
+def test_a_text_in_the_accounts_own_form_is_read_and_must_not_be_past() -> None:
+    form = "%d.%m.%Y %H:%M"
+    assert day("24.12.2026 08:30", time_format=form) == "24.12.2026 08:30"
+    with pytest.raises(ConfigurationError, match="past"):
+        day("20.05.2026 11:59", time_format=form)
+    with pytest.raises(ConfigurationError, match="no date"):
+        day("24.12.2026 08:30", time_format=None)

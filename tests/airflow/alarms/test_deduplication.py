@@ -28,6 +28,7 @@ from airflow_provider_messaggisms.exceptions import (
     OutcomeUnknownError,
 )
 from airflow_provider_messaggisms.gateway import calls
+from airflow_provider_messaggisms.gateway.content import MessageContent
 from airflow_provider_messaggisms.gateway.recipients import Recipient
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.gateway.steps import Pause, Steps
@@ -94,7 +95,7 @@ def driver(messaggisms_gateway: Gateway, tmp_path: Path, monkeypatch: pytest.Mon
 def alarm(key: str = "storm", *, minutes: float = 60, sender: str = "Airflow") -> Alarm:
     attempt = uuid4().hex
     custom = marks(key, attempt, {"dag_id": "etl"})
-    post = calls.send_message(sender=sender, body="Backup failed", recipients=[ADDRESSEE], custom=custom)
+    post = calls.send_message(MessageContent(sender=sender, body="Backup failed", custom=custom), [ADDRESSEE])
     return Alarm(key, f"the {key}", sender, timedelta(minutes=minutes), attempt, post, "1 SMS part(s)")
 
 

@@ -1,0 +1,50 @@
+"""What is to be sent: checked when it is made, with the connection's defaults, and not again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from airflow_provider_messaggisms.exceptions import ConfigurationError
+from airflow_provider_messaggisms.gateway import calls
+from airflow_provider_messaggisms.gateway.content import MessageContent, compose
+from airflow_provider_messaggisms.gateway.recipients import Recipient
+from airflow_provider_messaggisms.gateway.settings import Settings
+
+SETTINGS = Settings("https://ws.example", "token", sender="Depot")
+#: One second before midnight in Rome.
+BEFORE_MIDNIGHT = datetime(2026, 12, 24, 22, 59, 59, tzinfo=UTC)
+
+
+def composed(**written: Any) -> MessageContent:
+    return compose(SETTINGS, now=BEFORE_MIDNIGHT, **{"body": "Hello"} | written)
+
+
+def test_the_connections_sender_is_the_default() -> None:
+    assert composed().sender == "Depot"
+    assert composed(sender="Acme").sender == "Acme"
+
+
+def test_without_any_sender_the_error_says_where_to_give_one() -> None:
+    with pytest.raises(ConfigurationError, match=r"sender: missing.*connection"):
+        compose(Settings("https://ws.example", "token"), now=BEFORE_MIDNIGHT, body="Hello")
+
+
+def test_a_day_that_was_checked_before_midnight_can_be_sent_after_it() -> None:
+    content = composed(timestamp_send="2026-12-24")
+    assert content.timestamp_send == "2026-12-24"
+    request = calls.send_message(content, [Recipient("+39-3471112223")]).request
+    assert b'"timestamp_send":"2026-12-24"' in (request.body or b"")
+
+
+def test_a_value_that_cannot_be_sent_cannot_be_made() -> None:
+    with pytest.raises(ConfigurationError, match="priority"):
+        composed(priority=0.5)
+    with pytest.raises(ConfigurationError, match="body"):
+        MessageContent(sender="Depot", body=" ")
+
+
+def test_no_text_shows_in_its_repr() -> None:
+    assert "secret" not in repr(composed(body="a secret", custom="secret"))
