@@ -4,7 +4,7 @@ Every error that this package raises on purpose.
 .. code-block:: text
 
     MessaggiSmsError
-    ├── ConfigurationError (also ValueError)   the connection or an argument lacks or spoils a part
+    ├── ConfigurationError (also ValueError)   a part of the connection or an argument is missing or invalid
     ├── TransportError                         no answer
     │   ├── NotSentError                       never left this machine: safe to repeat
     │   └── OutcomeUnknownError                left, no answer: repeating blindly may send a second SMS
@@ -46,7 +46,7 @@ class MessaggiSmsError(Exception):
 
 
 class ConfigurationError(MessaggiSmsError, ValueError):
-    """The connection or an argument lacks or spoils a part; the text names the field and the way out."""
+    """A part of the connection or an argument is missing or invalid; the text names the field and the way out."""
 
     permanent = True
 

@@ -1,8 +1,11 @@
 """
-The hook: an Airflow connection becomes a conversation with the gateway.
+The hook: the gateway's REST API through an Airflow connection.
 
-It reads the connection on first use, keeps one session, and repeats a call only where ``gateway.retry`` allows it. The
-methods without prefix are for workers; those with an ``a`` are for whoever awaits (triggers, asynchronous notifiers).
+It reads the connection on first use, keeps one session, and repeats a call only where ``gateway.retry`` allows it.
+Methods without a prefix block; methods with the prefix ``a`` are awaited, by triggers and asynchronous notifiers.
+
+Every method comes down to :meth:`MessaggiSmsHook.run` or :meth:`MessaggiSmsHook.arun`, which make one call, or to
+:meth:`MessaggiSmsHook.run_steps` or :meth:`MessaggiSmsHook.arun_steps`, which make several that depend on each other.
 """
 
 from __future__ import annotations
@@ -49,9 +52,9 @@ class MessaggiSmsHook(BaseHook):
     :param messaggisms_conn_id: Id of a connection of type ``messaggisms``. Default ``messaggisms_default``.
     :param retry_policy: How often a call that may be repeated is repeated.
 
-    Use it as a context manager, or call :meth:`close`, where a process outlives its use.
-    Every method raises :class:`ConfigurationError` for a spoilt connection or argument, :class:`TransportError` when no
-    answer came, :class:`ProtocolError` for one outside the contract, and :class:`GatewayError` for a refusal.
+    Use it as a context manager, or call :meth:`close`, in a process that outlives its use.
+    Every method raises :class:`ConfigurationError` for an invalid connection or argument, :class:`TransportError` if no
+    answer came, :class:`ProtocolError` for an answer outside the contract, and :class:`GatewayError` for a refusal.
     """
 
     conn_name_attr = "messaggisms_conn_id"
@@ -94,7 +97,7 @@ class MessaggiSmsHook(BaseHook):
 
     def _checked(self, conn: Any, extra: dict[str, Any]) -> Settings:
         if not extra and "".join((conn.extra or "").split()) not in ("", "{}", "null"):
-            # Airflow reads it as empty, and "sandbox" in it would have become "production".
+            # Airflow reads invalid JSON as empty, so an environment "sandbox" in it would become "production".
             raise ConfigurationError("connection, field extra: it is not a JSON object")
         settings = Settings.from_connection(
             host=conn.host, schema=conn.schema, port=conn.port, password=conn.password, extra=extra or {}
@@ -117,7 +120,7 @@ class MessaggiSmsHook(BaseHook):
         return self._transport
 
     def again(self) -> MessaggiSmsHook:
-        """Make a hook with a session of its own that does not ask Airflow for the connection any more."""
+        """Make a hook with its own session that does not ask Airflow for the connection again."""
         hook = MessaggiSmsHook(self.messaggisms_conn_id, retry_policy=self.retry_policy)
         hook._settings = self._settings
         return hook
@@ -155,7 +158,7 @@ class MessaggiSmsHook(BaseHook):
         except MessaggiSmsError as error:
             return False, f"{type(error).__name__}: {error}"
         finally:
-            self.close()  # Airflow's API server tests connections and knows nothing of closing
+            self.close()  # Airflow's API server tests connections and does not close hooks
         return True, f"{self.settings.base_url} accepts the token; the account has {found} message(s)"
 
     @classmethod
@@ -167,7 +170,7 @@ class MessaggiSmsHook(BaseHook):
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Give Airflow 2.11 the widgets of the connection form."""
+        """Return the widgets of the connection form for Airflow 2.11."""
         from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
         from flask_babel import lazy_gettext
         from wtforms import StringField
@@ -207,7 +210,7 @@ class MessaggiSmsHook(BaseHook):
         """
         Send a message, or open a transaction.
 
-        Never repeated when its outcome is unknown: this method alone cannot know whether the SMS went out.
+        Never repeated if the outcome is unknown: this method alone cannot tell whether the SMS went out.
 
         :param recipients: A number, ``{"number", "fields"}``, or a list of these; written as people write numbers.
         :param sender: Default: the connection's.
@@ -298,9 +301,9 @@ class MessaggiSmsHook(BaseHook):
     @cached_property
     def _longest_exchange(self) -> float:
         """
-        Bound an exchange, and a write with all its repeats, so that it ends before Airflow starts the next try beside.
+        Bound an exchange, and a write with all its repeats, so that it ends before Airflow starts the next try.
 
-        That happens so many seconds after the last heartbeat as ``[scheduler] task_instance_heartbeat_timeout`` says.
+        Airflow starts it ``[scheduler] task_instance_heartbeat_timeout`` seconds after the last heartbeat.
         """
         from airflow_provider_messaggisms.transport.exchange import MAX_EXCHANGE_SECONDS
 

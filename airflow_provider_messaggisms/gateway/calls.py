@@ -111,7 +111,7 @@ def update_message(
     """
     Add recipients to an open transaction, close it, or move a message to another day.
 
-    Never repeated by itself: nobody documents whether the gateway merges a number that it already has.
+    Never repeated automatically: it is undocumented whether the gateway merges a number that it already has.
 
     :param recipients: Whom to add; the wire always carries the list, empty or not.
     :param transaction: ``False`` closes the transaction: the message goes into the queue.

@@ -1,5 +1,5 @@
 """
-What is to be sent, whoever it goes to: one value that checks itself when it is made.
+What is to be sent, apart from its recipients: one value that checks itself when it is made.
 
 :func:`compose` makes it from what a DAG author wrote and from the connection's defaults. It is the only place that does
 so, for operators, notifier, transactions and direct users of the hook. What has passed the check is what travels: no
