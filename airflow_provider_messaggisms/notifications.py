@@ -44,7 +44,8 @@ from airflow_provider_messaggisms.gateway.sender import check_sender
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.gateway.sms_text import whole_characters
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.templating import Personal, PersonalTemplates, personal_value
+from airflow_provider_messaggisms.personal import Personal, personal_value
+from airflow_provider_messaggisms.personal_templates import PersonalTemplates
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -232,17 +233,12 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
                 except Exception as error:  # noqa: BLE001 (a template may raise anything)
                     rendered = Personal(None, error)
                 setattr(self, name, rendered)
-        self._do_render_template_fields(self, _PERSONAL, context, env, set())
+        for name in _PERSONAL:
+            self.render_own_field(name, context, env, set())
 
-    def render_template(
-        self, content: Any, context: Context, jinja_env: Environment | None = None, seen_oids: set[int] | None = None
-    ) -> Any:
+    def render_recipients(self, written: Any, context: Context, env: Environment, seen: set[int]) -> Any:
         """Render; what recipients render to is a list, so that the body knows their fields."""
-        is_recipients = content is self.recipients
-        rendered = super().render_template(content, context, jinja_env, seen_oids)
-        if is_recipients and isinstance(rendered, Personal) and rendered.error is None:
-            return Personal(listed(rendered.value))
-        return rendered
+        return listed(super().render_recipients(written, context, env, seen))
 
     def _env(self, context: Context) -> Environment:
         dag = context.get("dag")

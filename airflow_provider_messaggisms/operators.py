@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
 
+from airflow_provider_messaggisms.arguments import as_number, check_choice, check_count
 from airflow_provider_messaggisms.exceptions import (
     ConfigurationError,
     InvalidRequestError,
@@ -22,8 +23,8 @@ from airflow_provider_messaggisms.gateway.recipients import RecipientList, Valid
 from airflow_provider_messaggisms.gateway.send_date import send_day
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.permanent_errors import without_retries
+from airflow_provider_messaggisms.personal import Personal, personal_value
 from airflow_provider_messaggisms.sending.sending_operator import SendingOperator
-from airflow_provider_messaggisms.templating import as_number, one_of, personal_value
 from airflow_provider_messaggisms.waiting.waiting_operator import OptionallyWaitingOperator
 
 if TYPE_CHECKING:
@@ -122,8 +123,7 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
         return self.recipients_path is not None
 
     def _prepare(self, hook: MessaggiSmsHook, context: Context) -> tuple[ExactlyOnce, Callable[[], str]]:
-        if isinstance(self.chunk_size, bool) or not isinstance(self.chunk_size, int) or self.chunk_size < 1:
-            raise ConfigurationError(f"chunk_size: {str(self.chunk_size)[:40]!r} is not a whole number of 1 or more")
+        check_count("chunk_size", self.chunk_size)
         limit = as_number("max_price_eur", self.max_price_eur)
         recipients = self._read_recipients(hook)
         self._name_dropped(recipients.dropped)
@@ -200,7 +200,7 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
             default_region=hook.settings.default_region,
             validate=self.validate,
             on_invalid=self.on_invalid,
-            names_of_airflow=self.names_of_airflow,
+            names_of_airflow=self.body.names_of_airflow if isinstance(self.body, Personal) else frozenset(),
         )
 
     def on_kill(self) -> None:
@@ -253,7 +253,7 @@ class MessaggiSmsCancelOperator(BaseOperator):
     def execute(self, context: Context) -> str:
         """Cancel; return the message's id."""
         with without_retries(), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
-            one_of("if_too_late", self.if_too_late, ("fail", "skip"))
+            check_choice("if_too_late", self.if_too_late, ("fail", "skip"))
             asked_before = self._asked_before(context)
             try:
                 self._note(context, self.message_id)

@@ -32,11 +32,20 @@ LAYERS = (
     },  # the packages themselves say what they are for, and no more
     {"gateway.*"},
     # What knows nothing of a connection.
-    {"permanent_errors", "links", "transport.network", "transport.exchange"},
+    {
+        "airflow_internals",
+        "arguments",
+        "links",
+        "permanent_errors",
+        "personal",
+        "placeholders",
+        "transport.exchange",
+        "transport.network",
+    },
     {"alarms.deadline", "alarms.events", "alarms.local_lock", "alarms.wording"},
     {
         "alarms.deduplication",
-        "templating",
+        "personal_templates",
         "transport.async_transport",
         "transport.sync_transport",
         "waiting.trigger_event",

@@ -28,7 +28,7 @@ from airflow_provider_messaggisms.gateway.recipients import (
     check_placeholders,
 )
 from airflow_provider_messaggisms.gateway.sms_text import placeholders
-from airflow_provider_messaggisms.templating import check_no_clash
+from airflow_provider_messaggisms.placeholders import check_no_clash
 
 _JSON_SUFFIXES = (".jsonl", ".ndjson")
 _DELIMITERS = ",;\t"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, get_args
 
+from airflow_provider_messaggisms.arguments import as_flag, as_number, check_choice, check_timedelta
 from airflow_provider_messaggisms.exceptions import ConfigurationError, DeliveryError
 from airflow_provider_messaggisms.gateway.content import MessageContent
 from airflow_provider_messaggisms.gateway.cost import OnTooLong, PartsCounter, check_max_parts
@@ -28,7 +29,8 @@ from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.links import show_page
 from airflow_provider_messaggisms.permanent_errors import without_retries
-from airflow_provider_messaggisms.templating import PersonalTemplates, as_flag, as_number, one_of, personal_value
+from airflow_provider_messaggisms.personal import personal_value
+from airflow_provider_messaggisms.personal_templates import PersonalTemplates
 from airflow_provider_messaggisms.waiting import trigger_event
 from airflow_provider_messaggisms.waiting.waiting_operator import OptionallyWaitingOperator
 
@@ -171,13 +173,12 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
         raise NotImplementedError
 
     def _check_arguments(self) -> None:
-        one_of("on_invalid", self.on_invalid, get_args(OnInvalid))
-        one_of("validate", self.validate, get_args(Validate))
-        one_of("on_too_long", self.on_too_long, get_args(OnTooLong))
+        check_choice("on_invalid", self.on_invalid, get_args(OnInvalid))
+        check_choice("validate", self.validate, get_args(Validate))
+        check_choice("on_too_long", self.on_too_long, get_args(OnTooLong))
         check_max_parts(self.max_parts)
         self.check_wait()
-        if not isinstance(self.send_at_grace, timedelta):
-            raise ConfigurationError(f"send_at_grace: expected a timedelta, got {type(self.send_at_grace).__name__}")
+        check_timedelta("send_at_grace", self.send_at_grace)
 
     def _wait_until_due(self, once: ExactlyOnce, waited_until: datetime | None) -> None:
         """Wait until ``send_at``, without holding a worker slot for long. A moment that is long past is refused."""

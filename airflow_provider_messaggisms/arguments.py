@@ -1,0 +1,84 @@
+"""
+Checks of arguments that Airflow may hand over in another type than the one they were written in.
+
+A template renders to a text, unless the DAG renders native objects: ``"{{ params.flash }}"`` gives ``"True"``. These
+functions read such a value, or refuse it with an error that names the argument and masks what could be a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+from math import isfinite
+from typing import Any
+
+from airflow_provider_messaggisms.exceptions import ConfigurationError
+from airflow_provider_messaggisms.gateway.phone import mask_numbers
+
+
+def as_flag(name: str, value: Any) -> bool | None:
+    """
+    Read a truth value that a template may have turned into a text.
+
+    :returns: ``None`` for ``None`` and for an empty text.
+    :raises ConfigurationError: It is neither true, false nor empty.
+    """
+    text = str(value).strip().lower()
+    if value is None or text in ("", "none"):
+        return None
+    if text not in ("true", "false"):
+        raise ConfigurationError(f"{name}: expected True or False, got {_excerpt(value)}")
+    return text == "true"
+
+
+def as_number(name: str, value: Any) -> float | None:
+    """
+    Read a number that a template may have turned into a text.
+
+    :returns: ``None`` for ``None`` and for an empty text.
+    :raises ConfigurationError: It is neither a finite number nor empty.
+    """
+    if value is None or str(value).strip() in ("", "None"):
+        return None
+    try:
+        number = float("nan") if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not isfinite(number):
+        raise ConfigurationError(f"{name}: expected a number, got {_excerpt(value)}")
+    return number
+
+
+def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
+    """
+    Check that a value is one of a few words.
+
+    :raises ConfigurationError: It is none of *choices*.
+    """
+    if value not in choices:
+        expected = " or ".join(map(repr, choices))
+        raise ConfigurationError(f"{name}: expected {expected}, got {_excerpt(value)}")
+
+
+def check_count(name: str, value: Any) -> None:
+    """
+    Check a number of things.
+
+    :raises ConfigurationError: It is not a whole number of 1 or more.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{name}: {_excerpt(value)} is not a whole number of 1 or more")
+
+
+def check_timedelta(name: str, value: Any) -> None:
+    """
+    Check a duration.
+
+    :raises ConfigurationError: It is not a ``timedelta``.
+    """
+    if not isinstance(value, timedelta):
+        raise ConfigurationError(f"{name}: expected a timedelta, got {type(value).__name__}")
+
+
+def _excerpt(value: Any) -> str:
+    return repr(mask_numbers(str(value)[:40]))

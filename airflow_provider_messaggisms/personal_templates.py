@@ -1,0 +1,129 @@
+"""
+How the fields with personal data are rendered, for operators and the notifier alike.
+
+``recipients``, ``body``, ``custom`` and ``callback_url`` become :class:`~.personal.Personal` values. An error is kept
+in that value and comes up in :func:`~.personal.personal_value`, where the field is needed: Airflow would log the
+template with it. The fields of the recipients decide which placeholders survive in the body (see ``placeholders``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from jinja2 import TemplateAssertionError, TemplateError, TemplateSyntaxError
+
+from airflow_provider_messaggisms.airflow_internals import RendersOwnFields
+from airflow_provider_messaggisms.exceptions import ConfigurationError
+from airflow_provider_messaggisms.gateway.phone import mask_numbers
+from airflow_provider_messaggisms.gateway.recipients import Recipient, field_names, listed
+from airflow_provider_messaggisms.personal import Personal, personal_value
+from airflow_provider_messaggisms.placeholders import render_body, render_text
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+    from jinja2 import Environment
+
+#: Only what could be a telephone number is masked in these.
+_READABLE = ("custom", "callback_url")
+
+#: Jinja quotes what it found in the place of a sign that it missed: most likely a word of the text.
+_FOUND = r"(?<= got | tag )'[^']*'"
+
+
+class PersonalTemplates(RendersOwnFields):
+    """For classes with ``recipients`` and ``body``: renders them as this module's docstring says."""
+
+    # In this order: the fields of the recipients decide which placeholders survive in the body.
+    own_fields: ClassVar[tuple[str, ...]] = ("recipients", "body", *_READABLE)
+
+    recipients: Any
+    body: Any
+
+    def fields_come_later(self) -> bool:
+        """Tell whether the recipients' fields are not known yet while the body is rendered. Default ``False``."""
+        return False
+
+    def render_template(
+        self,
+        content: Any,
+        context: Context,
+        jinja_env: Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:
+        """Render as Airflow does; what is rendered already stays as it is."""
+        if content is None or isinstance(content, Personal):
+            return content
+        return super().render_template(content, context, jinja_env, seen_oids)
+
+    def render_own_field(self, name: str, context: Context, jinja_env: Environment, seen_oids: set[int]) -> None:
+        """Render a personal field in place; keep what goes wrong."""
+        written = getattr(self, name)
+        if written is not None and not isinstance(written, Personal):
+            rendered = _kept_quiet(name, lambda: self._rendered(name, written, context, jinja_env, seen_oids))
+            setattr(self, name, rendered)
+
+    def render_recipients(self, written: Any, context: Context, env: Environment, seen: set[int]) -> Any:
+        """Render recipients. A template may give a list of them; a number stays the text that it is."""
+        return self._recipients(written, context, env, seen)
+
+    def _recipients(self, written: Any, context: Context, env: Environment, seen: set[int]) -> Any:
+        if written is None or id(written) in seen:
+            return written
+        if isinstance(written, Mapping):
+            return {key: self._recipients(part, context, env, seen) for key, part in written.items()}
+        if isinstance(written, list | tuple | set):
+            return [self._recipients(part, context, env, seen) for part in written]
+        rendered = self.render_template(written, context, env, seen)
+        if isinstance(written, str) and _has_number(rendered):
+            rendered = render_text(written, context, env)
+        if isinstance(written, str) and isinstance(rendered, str) and rendered.lstrip().startswith(("[", "{")):
+            return listed(rendered)  # what a Variable or Param with a list becomes in a DAG that renders to texts
+        return _whole(rendered)
+
+    def _rendered(self, name: str, written: Any, context: Context, env: Environment, seen: set[int]) -> Any:
+        if callable(written):
+            return _whole(written(context=context, jinja_env=env))
+        if name == "recipients":
+            return self.render_recipients(written, context, env, seen)
+        if name == "body" and isinstance(written, str) and id(written) not in seen:
+            return self._rendered_body(written, context, env)
+        return self.render_template(written, context, env, seen)
+
+    def _rendered_body(self, written: str, context: Context, env: Environment) -> Personal:
+        fields = field_names(personal_value(self.recipients))
+        found = render_body(written, fields, context, env, fields_come_later=self.fields_come_later())
+        return Personal(found.text, names_of_airflow=found.names_of_airflow)
+
+
+def _has_number(value: Any) -> bool:
+    """Tell whether ``+39349...``, or several of these with commas between them, were read as Python's numbers."""
+    return isinstance(value, int | float) or (isinstance(value, list | tuple) and any(map(_has_number, value)))
+
+
+def _whole(value: Any) -> Any:
+    """Make a list of what gives its parts one by one, as the output of a mapped task does: it is read repeatedly."""
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping | Recipient):
+        return list(value)
+    return value
+
+
+def _kept_quiet(field: str, render: Callable[[], Any]) -> Personal:
+    """Render; keep what goes wrong for ``personal_value``."""
+    try:
+        value = render()
+        return value if isinstance(value, Personal) else Personal(value, readable=field in _READABLE)
+    except TemplateError as error:
+        return Personal(None, _described(field, error))
+    except Exception as error:  # noqa: BLE001 (a Variable that is missing, a macro that fails...)
+        return Personal(None, error)
+
+
+def _described(field: str, error: TemplateError) -> ConfigurationError:
+    """Describe an error of a template without showing the template: the library's error has lines of it."""
+    line = f" in line {error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
+    why = error.message or type(error).__name__
+    if not isinstance(error, TemplateAssertionError):  # which names a filter or a test
+        why = re.sub(_FOUND, "'…'", why)
+    return ConfigurationError(f"{field}: the template cannot be rendered{line}: {mask_numbers(why)}")
