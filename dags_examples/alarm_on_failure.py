@@ -1,10 +1,10 @@
 """
-Tell somebody when something fails: once, not four hundred times.
+Alarm when something fails: once, not four hundred times.
 
-Every task has the notifier, because it stands in ``default_args``. All alarms have one key, the DAG's name, so the
-first failure sends an SMS and the others stay silent for a quarter of an hour. Without ``alarm_key`` and ``once_per``
-each failure would send one of its own. The DAG has it too: Airflow does not call a task back whose last try was killed,
-but it does call its DAG.
+Every task has the notifier through ``default_args``. All alarms have one key, the DAG's name, so the first failure
+sends an SMS and the others stay silent for a quarter of an hour. Without ``alarm_key`` and ``once_per`` each failure
+would send its own. The DAG has the notifier too: if the last try of a task is killed, Airflow runs only the callbacks
+of its DAG.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Tell somebody when a run is late, although nothing has failed (Airflow 3.1 and newer).
+Alarm when a run is late although nothing has failed (Airflow 3.1 and newer).
 
 The deadline is checked by the scheduler, and the notifier runs in the triggerer. There it knows the run and the
 deadline, but no task. Give it an ``AsyncCallback``: a ``SyncCallback`` cannot read connections from Airflow's database.

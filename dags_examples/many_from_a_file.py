@@ -1,5 +1,5 @@
 """
-Write to everybody in a file, as one message.
+Send one message to all recipients in a file.
 
 The file has a column ``number``; each other column can stand in the text, as ``{{name}}`` does here::
 
@@ -7,9 +7,9 @@ The file has a column ``number``; each other column can stand in the text, as ``
     +39 349 123 4567,Anna
     +44 7400 123456,Ben
 
-It is checked to its last line before anything is asked for, and handed over in chunks. Until the last chunk the gateway
-keeps everything back, so what is found wrong by then reaches nobody; what was handed over is paid for, though, for the
-gateway does not refund what is deleted. A task that is killed on the way goes on where it stood.
+The whole file is checked before the first call, then sent in chunks. Until the last chunk the gateway sends nothing, so
+an error found by then stops the whole message. Chunks that were accepted are paid for: the gateway does not refund a
+deleted message. A task that is killed on the way resumes where it was.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """
-Alarm whoever is on call, without touching a DAG when the rota changes.
+Alarm the people on call, without touching a DAG when the rota changes.
 
-The numbers stand in an Airflow Variable, ``on_call``, as a list in JSON: ``["+39 349 123 4567", "+44 7400 123456"]``.
-It is read when the alarm goes off. A Param of the DAG does as well: ``recipients="{{ params.on_call }}"``. A number
-that is wrong is left out and logged; the others get their alarm.
+The numbers are in an Airflow Variable, ``on_call``, as a list in JSON: ``["+39 349 123 4567", "+44 7400 123456"]``. It
+is read when the alarm goes out. A Param of the DAG works too: ``recipients="{{ params.on_call }}"``. An invalid number
+is left out and logged; the others get their alarm.
 
-The text is one of your own. Should it fail to render, a plain one goes out instead: an alarm is never lost to a typo.
+The text is your own. If it cannot be rendered, the default text goes out: an alarm is never lost to a typo.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 Write to several people, each by name, in one message.
 
 ``{{name}}`` and ``{{time}}`` are fields of the recipients: the gateway fills them in for each one. Everything else
-between double braces is Airflow's, as in any templated field, so both stand side by side in one text.
+between double braces is Airflow's, as in any templated field. Both work in one text.
 
-A number that cannot exist is left out and reported (``on_invalid="drop"``); the others get their SMS all the same.
+An invalid number is left out and reported (``on_invalid="drop"``); the others get their SMS.
 """
 
 from __future__ import annotations

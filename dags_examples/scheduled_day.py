@@ -1,9 +1,9 @@
 """
-Hand an SMS to the gateway for a day to come.
+Hand an SMS to the gateway now, to be sent on a later day.
 
 The gateway keeps it and sends it on that day; Airflow has nothing more to do. Only days are documented, so a time of
-day is refused: see ``reminder_to_the_minute`` for that. Its days begin at midnight in Italy, where a late evening in
-UTC is tomorrow already.
+day is refused: see ``reminder_to_the_minute`` for that. A day begins at midnight in Italy, where a late evening in UTC
+is already tomorrow.
 """
 
 from __future__ import annotations

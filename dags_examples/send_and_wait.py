@@ -1,8 +1,8 @@
 """
 Send one SMS and wait until the phone has it.
 
-The first task hands it to the gateway and returns the message's id; the second waits for the delivery report and fails
-if that is negative. Both use the connection ``messaggisms_default``. A run may be given another number or text.
+The first task hands it to the gateway and returns the message's id. The second waits for the delivery report, and fails
+if the report is negative. Both use the connection ``messaggisms_default``. A run can be given another number or text.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
 A gateway on strings: a server on 127.0.0.1 that answers each request with exactly the bytes that a test wants.
 
-For what the emulator would never do: broken HTTP, cut and silent connections, certificates nobody trusts. It counts the
+For what the emulator would never do: broken HTTP, cut and silent connections, untrusted certificates. It counts the
 connections that it accepts and keeps what it was asked.
 """
 
@@ -208,7 +208,7 @@ class Puppet(Server):
 
 
 class Tunnel(Server):
-    """A proxy for https: connects whoever asks with whom he asks for, and remembers it."""
+    """A proxy for https: connects each client to the host it asks for, and records that host."""
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []

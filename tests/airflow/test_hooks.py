@@ -111,7 +111,7 @@ def test_without_any_sender_nothing_is_sent(face: Any, messaggisms_gateway: Gate
     assert messaggisms_gateway.requests() == []
 
 
-def test_a_message_that_nobody_knows_is_not_found(face: Any) -> None:
+def test_an_unknown_message_is_not_found(face: Any) -> None:
     for message_id in ("0" * 24, "nonsense"):
         with pytest.raises(errors.MessageNotFoundError):
             face.get_message(message_id)

@@ -1,4 +1,4 @@
-"""The two transports: what goes out, what an absent answer means, and what nobody gets to see; both faces alike."""
+"""The two transports: what goes out, what a missing answer means, and what is never shown; on both faces."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ async def test_many_exchanges_at_once_share_a_few_sockets(puppet: Puppet) -> Non
     assert (len(puppet.asked), puppet.accepted) == (30, 3)
 
 
-async def test_an_exchange_that_is_cancelled_ends_at_once_and_leaves_its_connection(puppet: Puppet) -> None:
+async def test_a_cancelled_exchange_ends_at_once_and_drops_its_connection(puppet: Puppet) -> None:
     puppet.answers(silence, success([]))
     async with AsyncTransport(Settings(puppet.url, TOKEN)) as transport:
         exchange = asyncio.create_task(transport.send(READ))
@@ -323,7 +323,7 @@ def test_too_large_an_answer_is_a_protocol_error_and_is_not_read_to_its_end(
     assert caught.value.status in (200, 503)
 
 
-def test_ten_seconds_are_given_to_connect_and_thirty_to_answer_if_nobody_says_otherwise() -> None:
+def test_the_default_is_10_s_to_connect_and_30_s_to_answer() -> None:
     with requests_mock.Mocker() as gateway, SyncTransport(Settings("https://ws.messaggisms.com", TOKEN)) as transport:
         gateway.post("https://ws.messaggisms.com/messages/")
         transport.send(SEND)
@@ -331,16 +331,14 @@ def test_ten_seconds_are_given_to_connect_and_thirty_to_answer_if_nobody_says_ot
 
 
 @pytest.mark.parametrize("transport", [SyncTransport, AsyncTransport])
-def test_an_answer_may_be_512_mib_large_and_take_four_minutes_if_nobody_says_otherwise(transport: Any) -> None:
+def test_the_default_limit_of_an_answer_is_512_mib_and_four_minutes(transport: Any) -> None:
     assert {name: one.default for name, one in signature(transport).parameters.items() if name != "settings"} == {
         "total_seconds": 240.0,
         "max_answer_bytes": 512 * 1024 * 1024,
     }
 
 
-def test_too_large_an_answer_shows_its_first_characters_and_nothing_personal(
-    open_transport: Open, puppet: Puppet
-) -> None:
+def test_too_large_an_answer_shows_a_beginning_without_personal_data(open_transport: Open, puppet: Puppet) -> None:
     begins = f'<h1>Portal</h1> {TOKEN} +39{NUMBER} Dear Rosa "quoted" '.encode()
     puppet.answers(http(200, begins + b"word " * 10_000))
     with pytest.raises(errors.ProtocolError) as caught:
@@ -384,7 +382,7 @@ def test_no_error_over_a_lost_answer_shows_the_number_or_the_token(
     assert caught.value.__suppress_context__
 
 
-def test_an_error_tells_its_own_reason_and_not_what_the_caller_was_busy_with(open_transport: Open) -> None:
+def test_an_error_gives_its_own_reason_and_not_the_callers(open_transport: Open) -> None:
     transport = open_transport(f"http://{closed_port()}")
     try:
         int("Dear Rosa")

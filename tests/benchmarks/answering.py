@@ -1,7 +1,7 @@
 """
 A gateway that answers every request at once with the same message: as little as a server can cost.
 
-Runs in a process of its own (see ``measure.serving``), so what it costs is in nobody's figures. It keeps connections
+Runs in a process of its own (see ``measure.serving``), so its cost is in no figure. It keeps connections
 open, speaks TLS if given a certificate, and counts nothing; the answer is shaped like the gateway's, and has in it what
 the Twilio SDK looks for.
 
@@ -61,7 +61,7 @@ class Answering(asyncio.Protocol):
 
 
 async def main(certificate: str = "") -> None:
-    """Serve until somebody ends the process."""
+    """Serve until the process is ended."""
     context = None
     if certificate:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -152,7 +152,7 @@ def _settle_heap() -> None:
     """
     Give every case the same heap, that of a triggerer, and keep the garbage collector out of it.
 
-    A full collection of what Airflow has imported takes a tenth of a second, whoever waits there.
+    A full collection of what Airflow has imported takes a tenth of a second in any case.
     """
     import airflow_provider_messaggisms.triggers  # noqa: F401
 

@@ -383,11 +383,11 @@ def test_of_recipients_only_the_numbers_may_be_read() -> None:
     assert found == {NUMBER, OTHER}
 
 
-def test_no_recipients_are_nobody_and_a_lone_one_is_one() -> None:
-    nobody: Any
-    for nobody in ([], None):
-        assert calls.get_recipients(ID).parse(success(nobody)) == []
-        assert calls.get_numbers(ID).parse(success(nobody)) == set()
+def test_no_recipients_are_none_and_a_lone_one_is_one() -> None:
+    nothing: Any
+    for nothing in ([], None):
+        assert calls.get_recipients(ID).parse(success(nothing)) == []
+        assert calls.get_numbers(ID).parse(success(nothing)) == set()
     assert [one.number for one in calls.get_recipients(ID).parse(success(RECIPIENT))] == [NUMBER]
     assert calls.get_numbers(ID).parse(success(RECIPIENT)) == {NUMBER}
 

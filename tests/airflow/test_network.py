@@ -53,7 +53,7 @@ def serving(authority: trustme.CA, *names: str) -> Puppet:
 
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_the_environments_ca_bundle_is_honoured_and_tls_is_spoken_over_one_connection(
+def test_the_environments_ca_bundle_is_used_over_one_connection(
     open_transport: Open, authority: trustme.CA, bundle: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, str(bundle))
@@ -66,7 +66,7 @@ def test_the_environments_ca_bundle_is_honoured_and_tls_is_spoken_over_one_conne
 def test_the_ca_bundle_may_be_a_directory(
     open_transport: Open, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # An empty one trusts nobody. To fill one takes OpenSSL's own tool, for it names files by their hash.
+    # An empty folder trusts no certificate. Filling one takes OpenSSL's tool, which names files by their hash.
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
     with (
         serving(authority, "127.0.0.1") as server,
@@ -76,7 +76,7 @@ def test_the_ca_bundle_may_be_a_directory(
 
 
 @pytest.mark.parametrize("names", [("127.0.0.1",), ("gateway.example",)], ids=["unknown authority", "other name"])
-def test_a_certificate_that_nobody_vouches_for_ends_the_exchange(
+def test_an_untrusted_certificate_ends_the_exchange(
     open_transport: Open,
     authority: trustme.CA,
     bundle: Path,
