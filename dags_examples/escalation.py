@@ -2,8 +2,7 @@
 Alert one person after the other, until one phone has the SMS.
 
 Each step sends to one person and waits a minute for the delivery report, in the triggerer, without a worker slot. With
-``trigger_rule="all_failed"`` the next step runs only if that failed. The run fails if no one
-could be reached.
+``trigger_rule="all_failed"`` the next step runs only if that failed. The run fails if all fail.
 """
 
 from __future__ import annotations
