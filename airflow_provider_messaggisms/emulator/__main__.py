@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     fault = "script a failure, for example drop_after:method=POST,times=2; may be repeated"
     option("--fault", action="append", default=[], metavar="KIND:NAME=VALUE,...", help=fault)
     option("--credit", type=float, default=100.0, help="credit of the account in EUR")
-    option("--clock", choices=("real", "manual"), default="real", help="manual: it only moves when told to")
+    option("--clock", choices=("real", "manual"), default="real", help="manual: it stands still until it is moved")
     option("--speed", type=float, default=1.0, help="emulated seconds per real second")
     option("--stop-with-stdin", action="store_true", help="also stop when standard input ends")
     for name, values in Personality.choices().items():
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.token.strip():
         parser.error("--token is empty; omit it to use the default")
     if options.clock == "manual" and options.speed != 1.0:
-        parser.error("--speed needs --clock real; a manual clock only moves when told to")
+        parser.error("--speed needs --clock real; a manual clock stands still until it is moved")
     if not 0 < options.speed <= MAX_SPEED:
         parser.error(f"--speed must be above 0 and at most {MAX_SPEED}; use --clock manual to stop the clock")
     try:

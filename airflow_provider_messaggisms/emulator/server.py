@@ -1,5 +1,5 @@
 """
-The emulator as a process: bind a socket, print its address, serve until told to stop.
+The emulator as a process: bind a socket, print its address, serve until it is stopped.
 """
 
 from __future__ import annotations

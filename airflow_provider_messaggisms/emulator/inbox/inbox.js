@@ -222,7 +222,7 @@ function offerToDecide(group, element, sms, speed) {
   const offered = sms.outcome === "stuck" || (sms.outcome === "waiting" && speed === 0);
   if (!offered && group.contains(document.activeElement)) element.focus();
   group.hidden = !offered;
-  group.setAttribute("aria-label", `Decide what becomes of the SMS to ${sms.number}`);
+  group.setAttribute("aria-label", `Decide the state of the SMS to ${sms.number}`);
   for (const button of group.querySelectorAll("button")) {
     const decision = { message_id: sms.message_id, number: sms.number, state: button.dataset.state };
     button.onclick = () => act("POST", "/_emulator/decide", decision, `SMS to ${sms.number}: ${button.textContent}`);
