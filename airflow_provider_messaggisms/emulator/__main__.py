@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_messaggisms.emulator import DEFAULT_PORT, DEFAULT_TOKEN
 from airflow_provider_messaggisms.emulator.account.personality import Personality
@@ -21,26 +21,27 @@ MAX_SPEED = 100_000
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="messaggisms-emulator",
-        description="A local MessaggiSMS gateway.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    option = parser.add_argument
-    option("--host", default="127.0.0.1", help="address to listen on")
-    option("--port", type=int, default=DEFAULT_PORT, help="port to listen on; 0 takes a free one")
-    option("--allow-remote", action="store_true", help="allow a --host that other machines can reach")
-    option("--token", default=DEFAULT_TOKEN, help="the valid token")
+    parser = argparse.ArgumentParser(prog="messaggisms-emulator", description="A local MessaggiSMS gateway.")
+
+    def option(name: str, about: str, **details: Any) -> None:
+        shown = f"{about} (default: %(default)s)" if details.get("default") else about
+        parser.add_argument(name, help=shown, **details)
+
+    repeated: dict[str, Any] = {"action": "append", "default": []}
+    option("--host", "address to listen on", default="127.0.0.1")
+    option("--port", "port to listen on; 0 takes a free one", type=int, default=DEFAULT_PORT)
+    option("--allow-remote", "allow a --host that other machines can reach", action="store_true")
+    option("--token", "the valid token", default=DEFAULT_TOKEN)
     limited = "a further token, valid for these methods only; may be repeated"
-    option("--limited-token", action="append", default=[], metavar="TOKEN:GET,POST", help=limited)
+    option("--limited-token", limited, metavar="TOKEN:GET,POST", **repeated)
     fault = "script a failure, for example drop_after:method=POST,times=2; may be repeated"
-    option("--fault", action="append", default=[], metavar="KIND:NAME=VALUE,...", help=fault)
-    option("--credit", type=float, default=100.0, help="credit of the account in EUR")
-    option("--clock", choices=("real", "manual"), default="real", help="manual: it stands still until it is moved")
-    option("--speed", type=float, default=1.0, help="emulated seconds per real second")
-    option("--stop-with-stdin", action="store_true", help="also stop when standard input ends")
+    option("--fault", fault, metavar="KIND:NAME=VALUE,...", **repeated)
+    option("--credit", "credit of the account in EUR", type=float, default=100.0)
+    option("--clock", "manual: it stands still until it is moved", choices=("real", "manual"), default="real")
+    option("--speed", "emulated seconds per real second", type=float, default=1.0)
+    option("--stop-with-stdin", "also stop when standard input ends", action="store_true")
     for name, values in Personality.choices().items():
-        option(f"--{name.replace('_', '-')}", choices=values, default=values[0], help="undocumented behaviour")
+        option(f"--{name.replace('_', '-')}", "undocumented behaviour", choices=values, default=values[0])
     return parser
 
 
@@ -86,28 +87,25 @@ def _initial_state(options: argparse.Namespace) -> EmulatorState:
     import msgspec
 
     from airflow_provider_messaggisms.emulator.account.clock import Clock
-    from airflow_provider_messaggisms.emulator.control.emulator_state import Credit, EmulatorState, InitialSettings
+    from airflow_provider_messaggisms.emulator.control.emulator_state import EmulatorSettings, EmulatorState
     from airflow_provider_messaggisms.emulator.control.fault_script import read_fault_option
-    from airflow_provider_messaggisms.emulator.http.authentication import ALL_METHODS, Methods
+    from airflow_provider_messaggisms.emulator.http.authentication import ALL_METHODS
 
-    tokens = {
-        token: msgspec.convert(methods.upper().split(","), Methods)
-        for token, methods in map(_limited, options.limited_token)
+    settings = {
+        "credit": options.credit,
+        "personality": {name: getattr(options, name) for name in Personality.choices()},
+        "tokens": dict(map(_limited, options.limited_token)) | {options.token: ALL_METHODS},
+        "faults": [read_fault_option(text) for text in options.fault],
     }
-    initial = InitialSettings(
-        credit_eur=msgspec.convert(options.credit, Credit),
-        personality=Personality.read({name: getattr(options, name) for name in Personality.choices()}),
-        tokens=tokens | {options.token: ALL_METHODS},
-        faults=[read_fault_option(text) for text in options.fault],
-    )
-    return EmulatorState(Clock(0.0 if options.clock == "manual" else options.speed), initial)
+    clock = Clock(0.0 if options.clock == "manual" else options.speed)
+    return EmulatorState(clock, msgspec.convert(settings, EmulatorSettings))
 
 
-def _limited(text: str) -> tuple[str, str]:
+def _limited(text: str) -> tuple[str, list[str]]:
     token, _, methods = text.rpartition(":")
     if not token.strip():
         raise ValueError(f"--limited-token {text}: write TOKEN:GET,POST")
-    return token, methods
+    return token, methods.upper().split(",")
 
 
 if __name__ == "__main__":

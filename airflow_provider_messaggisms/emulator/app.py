@@ -19,6 +19,7 @@ from airflow_provider_messaggisms.emulator.account import api_errors
 from airflow_provider_messaggisms.emulator.control.control_routes import control_routes
 from airflow_provider_messaggisms.emulator.control.emulator_state import EmulatorState
 from airflow_provider_messaggisms.emulator.control.fault_injection import FaultInjection
+from airflow_provider_messaggisms.emulator.control.request_log import log_requests
 from airflow_provider_messaggisms.emulator.http.api_routes import api_routes, without_closing_slash
 from airflow_provider_messaggisms.emulator.http.authentication import require_token
 from airflow_provider_messaggisms.emulator.http.cross_origin import refuse_other_origins, refuse_public_hosts
@@ -31,7 +32,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 def create_app(state: EmulatorState) -> ASGIApp:
     """Put the emulator together."""
     sms_api = without_closing_slash(_service(api_routes(state.account, state.callbacks)))
-    sms_api = state.request_log.around(FaultInjection(require_token(sms_api, state.tokens), state))
+    sms_api = log_requests(FaultInjection(require_token(sms_api, state.tokens), state), state.request_log)
     own_pages = _service(control_routes(state), inbox_routes(state), lifespan=_sending_callbacks(state))
     own_pages = refuse_other_origins(own_pages)
 

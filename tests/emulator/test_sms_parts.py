@@ -6,7 +6,6 @@ from airflow_provider_messaggisms.emulator.account.sms_parts import (
     SmsSize,
     TextTooLongError,
     fill,
-    has_placeholders,
     measure,
 )
 
@@ -58,5 +57,5 @@ def test_a_text_beyond_any_sms_is_not_built() -> None:
 
 
 def test_only_double_braces_are_placeholders() -> None:
-    assert has_placeholders("{{a}}")
-    assert not has_placeholders("{a} {{}} }}a{{")
+    text = "{a} {{}} }}a{{"
+    assert fill(text, {"a": "x"}) == text

@@ -207,10 +207,8 @@ class SmsAccount:
             valid = list(unique.values())[::-1]
         try:
             common = sms_parts.measure(message.body)
-            personal = sms_parts.has_placeholders(message.body)
             sizes = [
-                sms_parts.measure(sms_parts.fill(message.body, fields)) if personal and fields else common
-                for _, fields in valid
+                sms_parts.measure(sms_parts.fill(message.body, fields)) if fields else common for _, fields in valid
             ]
         except sms_parts.TextTooLongError as error:
             raise api_errors.parameter_invalid("body", f"more than {sms_parts.MAX_PARTS} parts") from error

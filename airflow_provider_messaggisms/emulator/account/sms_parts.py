@@ -60,11 +60,6 @@ def measure(text: str) -> SmsSize:
     return SmsSize(encoding, parts, room)
 
 
-def has_placeholders(template: str) -> bool:
-    """Tell whether :func:`fill` could change this text."""
-    return _PLACEHOLDER.search(template) is not None
-
-
 def fill(template: str, fields: dict[str, str] | None) -> str:
     """
     Replace each ``{{name}}`` by the recipient's field. A name without a field stays as it is.

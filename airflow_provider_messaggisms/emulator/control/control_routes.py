@@ -4,8 +4,7 @@ API and need no token. :mod:`..inbox.inbox_routes` has those of the inbox.
 
 ================================  ==================================================================================
 ``GET /_emulator/``               the clock, the credit and the personality
-``POST /_emulator/reset``         forget everything; optional: ``credit``, ``now`` (ISO 8601), ``personality`` (its
-                                  switches), ``tokens`` (further ones, each with the methods that it may use)
+``POST /_emulator/reset``         forget everything; optional: see :class:`.emulator_state.EmulatorSettings`
 ``POST /_emulator/advance``       move the clock forward by ``seconds``
 ``POST /_emulator/decide``        decide the state of a stuck SMS: ``message_id``, ``number``, ``state``
 ``GET /_emulator/faults``         the faults to come, with how many requests each has seen and spoiled so far
@@ -20,14 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import TypeVar
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
 from airflow_provider_messaggisms.emulator.account import api_errors, message_states
-from airflow_provider_messaggisms.emulator.control.emulator_state import EmulatorState, ResetSettings
+from airflow_provider_messaggisms.emulator.control.emulator_state import EmulatorSettings, EmulatorState
 from airflow_provider_messaggisms.emulator.control.fault_script import read_fault
 from airflow_provider_messaggisms.emulator.http.json_io import json_response, read_body
 
@@ -63,7 +61,7 @@ def _add_state_routes(routes: APIRouter, state: EmulatorState) -> None:
     async def reset(request: Request) -> Response:
         raw = await read_body(request)
         with invalid_as_api_error("reset"):
-            state.reset(read_json(raw or b"{}", ResetSettings))
+            state.reset(read_json(raw or b"{}", EmulatorSettings))
         return json_response(state.overview())
 
     @routes.post("/advance")
@@ -85,7 +83,7 @@ def _add_state_routes(routes: APIRouter, state: EmulatorState) -> None:
 
     @routes.get("/requests")
     async def requests() -> Response:
-        return json_response({"requests": [asdict(request) for request in state.request_log.requests]})
+        return json_response({"requests": list(state.request_log)})
 
     @routes.get("/callbacks")
     async def callbacks() -> Response:

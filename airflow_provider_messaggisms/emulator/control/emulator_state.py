@@ -4,8 +4,8 @@ All parts of one emulator, and what a test can do to all of them at once. :mod:`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections import deque
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import msgspec
@@ -17,44 +17,31 @@ from airflow_provider_messaggisms.emulator.account.personality import Personalit
 from airflow_provider_messaggisms.emulator.account.request_bodies import instant
 from airflow_provider_messaggisms.emulator.account.sms_account import SmsAccount
 from airflow_provider_messaggisms.emulator.control.fault_script import Fault, FaultScript
-from airflow_provider_messaggisms.emulator.control.request_log import RequestLog
 from airflow_provider_messaggisms.emulator.http.authentication import Methods
 from airflow_provider_messaggisms.emulator.http.callbacks import CallbackSender
 from airflow_provider_messaggisms.emulator.http.serialization import utc_text
 
 LATEST = 4_102_444_800.0  # 2100-01-01; a date far beyond cannot be written
-Credit = Annotated[float, Meta(ge=0, le=1e9)]
+DEFAULT_CREDIT_EUR = 100.0
+LOG_LENGTH = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class InitialSettings:
+class EmulatorSettings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """
-    The settings of the command line. Each reset returns to them.
+    What an emulator starts with, and what a reset may change until the next one.
 
-    :param tokens: Each token with the methods that it may use.
-    :param faults: The faults to start with.
-    """
-
-    credit_eur: float = 100.0
-    personality: Personality = field(default_factory=Personality)
-    tokens: Mapping[str, Methods] = field(default_factory=dict)
-    faults: Sequence[Fault] = ()
-
-
-class ResetSettings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """
-    What a reset may change, until the next one.
-
-    :param credit: The credit of the account, in EUR. Default: the initial one.
+    :param credit: The credit of the account, in EUR. Default 100, or at a reset the credit of the start.
     :param now: The time of the clock, in ISO 8601, in Rome unless it names a zone. Default: the computer's time.
-    :param personality: Switches, by name. Default: the initial ones.
-    :param tokens: Further tokens, each with the methods that it may use.
+    :param personality: Switches, by name. The others keep their default, or at a reset the value of the start.
+    :param tokens: Each token with the methods that it may use. A reset adds them to those of the start.
+    :param faults: Scripted faults. A reset adds them to those of the start.
     """
 
-    credit: Credit | None = None
+    credit: Annotated[float, Meta(ge=0, le=1e9)] | None = None
     now: str = ""
     personality: dict[str, str | int] = {}
     tokens: dict[str, Methods] = {}
+    faults: list[Fault] = []
 
 
 class EmulatorState:
@@ -65,34 +52,35 @@ class EmulatorState:
     :param initial: The settings that each reset returns to.
     """
 
-    def __init__(self, clock: Clock, initial: InitialSettings) -> None:
+    def __init__(self, clock: Clock, initial: EmulatorSettings) -> None:
         self.initial = initial
         self.account = SmsAccount(clock)
-        self.request_log = RequestLog()
+        self.request_log: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
         self.faults = FaultScript()
         self.callbacks = CallbackSender(self.account)
         self.tokens: dict[str, Methods] = {}
         self.resets = 0
-        self.reset(ResetSettings())
+        self.reset(EmulatorSettings())
 
-    def reset(self, settings: ResetSettings) -> None:
+    def reset(self, settings: EmulatorSettings) -> None:
         """
         Forget everything and start again.
 
         :raises ValueError: A setting is unknown or out of range. Nothing is reset then.
         """
         now = _read_now(settings.now) if settings.now else None
-        personality = Personality.read(asdict(self.initial.personality) | settings.personality)
+        personality = Personality.read(self.initial.personality | settings.personality)
+        credit = next((one for one in (settings.credit, self.initial.credit) if one is not None), DEFAULT_CREDIT_EUR)
         self.resets += 1
         self.account.clock.reset(now)
-        self.account.reset(self.initial.credit_eur if settings.credit is None else settings.credit, personality)
-        self.request_log.requests.clear()
+        self.account.reset(credit, personality)
+        self.request_log.clear()
         self.callbacks.reset()
         self.faults.clear()
-        for fault in self.initial.faults:
+        for fault in self.initial.faults + settings.faults:
             self.faults.add(fault, self.account.clock.now())
         self.tokens.clear()
-        self.tokens.update(settings.tokens | dict(self.initial.tokens))
+        self.tokens.update(settings.tokens | self.initial.tokens)
 
     def advance(self, seconds: float) -> None:
         """

@@ -79,6 +79,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     seed: int | None = None
 
     def __post_init__(self) -> None:
+        self.method = self.method and self.method.upper()
         if self.chance < 1 and self.seed is None:
             raise ValueError("chance needs a seed, so that the same requests fail in each run")
 
@@ -93,10 +94,7 @@ def read_fault(values: dict[str, Any]) -> Fault:
 
     :raises ValueError: A name or kind is unknown, or a value is out of range.
     """
-    fault = msgspec.convert(values, Fault, strict=False)
-    if fault.method is not None:
-        fault.method = fault.method.upper()
-    return fault
+    return msgspec.convert(values, Fault, strict=False)
 
 
 def read_fault_option(text: str) -> Fault:

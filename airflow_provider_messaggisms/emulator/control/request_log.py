@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LOG_LENGTH = 10_000
 _PATTERNS = {
     "/messages/": re.compile(r"/messages/?"),
     "/messages/{id}": re.compile(r"/messages/[^/]+/?"),
@@ -26,33 +25,18 @@ def pattern_of(path: str) -> str:
     return next((pattern for pattern, form in _PATTERNS.items() if form.fullmatch(path)), path[:100])
 
 
-@dataclass(slots=True)
-class LoggedRequest:
-    """One request. ``status`` is None until the response begins, and stays None if there is none."""
+def log_requests(app: ASGIApp, log: deque[dict[str, Any]]) -> ASGIApp:
+    """Wrap an app: log each request. The ``status`` is None until the response begins, and stays None without one."""
 
-    method: str
-    path: str
-    status: int | None = None
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        entry = {"method": scope["method"][:20], "path": pattern_of(scope["path"]), "status": None}
+        log.append(entry)
 
+        async def send_and_log(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                entry["status"] = message["status"]
+            await send(message)
 
-class RequestLog:
-    """The last 10,000 requests, in the order in which they came."""
+        await app(scope, receive, send_and_log)
 
-    def __init__(self) -> None:
-        self.requests: deque[LoggedRequest] = deque(maxlen=LOG_LENGTH)
-
-    def around(self, app: ASGIApp) -> ASGIApp:
-        """Wrap an app, so that its requests are logged."""
-
-        async def handle(scope: Scope, receive: Receive, send: Send) -> None:
-            request = LoggedRequest(scope["method"][:20], pattern_of(scope["path"]))
-            self.requests.append(request)
-
-            async def send_and_log(message: Message) -> None:
-                if message["type"] == "http.response.start":
-                    request.status = message["status"]
-                await send(message)
-
-            await app(scope, receive, send_and_log)
-
-        return handle
+    return handle
