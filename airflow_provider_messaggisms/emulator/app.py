@@ -44,7 +44,7 @@ def create_app(state: EmulatorState) -> ASGIApp:
 
 
 def _service(*routers: APIRouter, lifespan: Lifespan | None = None) -> ASGIApp:
-    """Make an app of some routes, which answers each error in the gateway's form."""
+    """Make an app of some routes, which returns each error in the gateway's form."""
     app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=lifespan)
     for router in routers:
         app.include_router(router)

@@ -43,13 +43,13 @@ let looking = new AbortController();
 
 // --- requests to the emulator ------------------------------------------------------------------------------------
 
-class Refusal extends Error {}
+class EmulatorError extends Error {}
 
 async function ask(method, path, body, signal) {
   const headers = { "Content-Type": "application/json" };
-  const answer = await fetch(path, { method, headers, body: JSON.stringify(body), signal });
-  const content = await answer.json();
-  if (!answer.ok) throw new Refusal(content.message);
+  const response = await fetch(path, { method, headers, body: JSON.stringify(body), signal });
+  const content = await response.json();
+  if (!response.ok) throw new EmulatorError(content.message);
   return content;
 }
 
@@ -85,7 +85,7 @@ async function act(method, path, body, said) {
 }
 
 function excuse(error) {
-  return error instanceof Refusal ? `The emulator says: ${error.message}.` : "The emulator does not answer.";
+  return error instanceof EmulatorError ? `The emulator says: ${error.message}.` : "The emulator does not answer.";
 }
 
 function announce(text) {

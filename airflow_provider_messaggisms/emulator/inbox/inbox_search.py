@@ -89,7 +89,7 @@ def _matching(message: StoredMessage, query: InboxQuery, now: float) -> list[Sto
         recipient
         for recipient in reversed(message.recipients)
         if query.number in ("", recipient.number)
-        and query.outcome in ("", recipient.timeline.outcome(elapsed))
+        and (not query.outcome or query.outcome == recipient.timeline.outcome(elapsed))
         and (not needle or matches(recipient))
     ]
 
