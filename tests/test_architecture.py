@@ -196,10 +196,33 @@ def test_what_carries_requests_knows_no_airflow(name: str) -> None:
 # --- the emulator -----------------------------------------------------------------------------------------------------
 
 
+#: The emulator's rooms, from the bottom up. A room imports from itself and from those below.
+ROOMS = ("account", "http", "control", "inbox")
+
+
 @pytest.mark.parametrize("name", EMULATOR)
 def test_the_emulator_has_never_met_the_client(name: str) -> None:
     assert all(other.split(".")[0] == "emulator" for other in ours(name))
     assert "airflow" not in {one.top for one in imports(name)}
+
+
+@pytest.mark.parametrize("name", EMULATOR)
+def test_a_room_of_the_emulator_imports_only_from_rooms_below(name: str) -> None:
+    room = name.split(".")[1] if name.count(".") == 2 else ""
+    allowed = {"", *ROOMS[: ROOMS.index(room) + 1]} if room else {"", *ROOMS}
+    inside = [other.split(".") for other in ours(name)]
+    assert {parts[1] for parts in inside if len(parts) == 3} <= allowed
+    if room:
+        assert not [parts for parts in inside if len(parts) == 2 and parts[1] not in ROOMS]
+
+
+def test_the_emulator_has_no_rooms_but_these() -> None:
+    assert {name.split(".")[1] for name in EMULATOR if name.count(".") == 2} == set(ROOMS)
+
+
+@pytest.mark.parametrize("name", [name for name in EMULATOR if ".account" in name])
+def test_the_emulators_account_knows_no_http(name: str) -> None:
+    assert not {one.top for one in imports(name)} & {*HTTP, "fastapi", "starlette", "uvicorn"}
 
 
 @pytest.mark.parametrize("name", CLIENT)

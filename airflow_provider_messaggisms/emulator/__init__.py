@@ -1,44 +1,59 @@
 """
-A local MessaggiSMS gateway: the same seven calls, credit that is not money, SMS that reach no phone.
+A local MessaggiSMS gateway: the same seven calls, credit that costs nothing, SMS that reach no real phone.
 
-Start it with ``messaggisms-emulator`` (or ``python -m airflow_provider_messaggisms.emulator``), give an Airflow
-connection its address as host and ``emulator-token`` as password, and look at what the phones received at its address
-in a browser. In tests, ask for the fixture ``messaggisms_gateway``. It shares no code with the client, so that a field
-misread there cannot be misread here in the same way.
+Start it with ``messaggisms-emulator`` (or ``python -m airflow_provider_messaggisms.emulator``). Give an Airflow
+connection its address as host and ``emulator-token`` as password. Open its address in a browser to see the SMS. In
+tests, use the fixture ``messaggisms_gateway``.
 
-Documented by the vendor, and imitated
-    The calls, their parameters and required fields, the shapes of their answers with all their quirks, and the
-    statuses and codes of their errors (:mod:`.refusals`, first half; :mod:`.schema`). Senders of 3 to 11 characters or
-    3 to 14 digits. Numbers in any other form than ``+39-3491234567`` are counted as invalid. ``{{name}}`` is filled
-    from ``fields``. A transaction goes out once a PUT closes it. A day may be written from either end. One realtime
-    message a minute. No refund for what is deleted, and no deleting of what is on its way. Parts of 160/153 and 70/67.
+It shares no code with the client: otherwise both could misread the same field in the same way, and each test would
+pass. Its rooms, each of which imports only those before it:
+
+=================  =================================================================================================
+:mod:`.account`    the account and its rules: messages, credit, states, clock
+:mod:`.http`       the vendor's API over HTTP; a further service of the vendor (tokens, say) gets its routes here
+:mod:`.control`    what a test does to the emulator: reset, clock, scripted faults, log of requests
+:mod:`.inbox`      the web page of the inbox and its search
+=================  =================================================================================================
+
+:mod:`.app` puts them together, :mod:`.server` and :mod:`.__main__` make a process of it, and :mod:`.pytest_plugin`
+starts that process for tests.
+
+Documented by the vendor, and emulated
+    The calls, their parameters and required fields, the JSON of their responses with all quirks, the statuses and
+    codes of their errors (:mod:`.account.api_errors`, first half; :mod:`.http.serialization`). Senders of 3 to 11
+    characters or 3 to 14 digits. Numbers in another form than ``+39-3491234567`` are counted as invalid. ``{{name}}``
+    is filled from ``fields``. A transaction goes out when a PUT closes it. A day may be written from either end. One
+    realtime message a minute. No refund for a deleted message, and no DELETE once it is on its way. Parts of 160/153
+    and 70/67 characters.
 
 Assumed, each in one place
-    * What a bad token, a missing scope, a wrong type, unreadable JSON or a second realtime message gets, and the texts
-      of all errors: :mod:`.refusals`, second half.
-    * An unknown id is refused by ``GET /messages/{id}`` like one in the wrong form: :meth:`.store.Store.message`.
-    * A message for a later day may be moved and cancelled until that day begins, in Rome; a day that has begun means
-      now: :meth:`.store.Store.amend`, :meth:`.store.Store.delete`.
-    * Prices, and that a test costs nothing: :mod:`.store`.
-    * The list of messages forgets nothing; there is no rate limit unless a fault is scripted, and no limit to the
-      recipients of a call but the size of its body: :mod:`.store`, :mod:`.responses`.
-    * The values of a message's ``state`` and ``statistics``, and when they change: :mod:`.answers`.
-    * Strictness: ``null`` is not "absent", ``custom`` is a string, a field's value is a string or a number, a priority
-      is 1000 at most: :mod:`.payload`.
-    * Which numbers fail, how, and after how many seconds: :mod:`.fates`.
-    * What a callback holds and when it comes: :mod:`.callbacks`.
-    * Where both ways are equally likely there is a switch, and a client must stand both: :mod:`.personality`.
+    * The responses to a bad token, a missing scope, a wrong type, invalid JSON or a second realtime message, and the
+      texts of all errors: :mod:`.account.api_errors`, second half.
+    * ``GET /messages/{id}`` refuses an unknown id like one in a wrong form: :meth:`.SmsAccount.message`.
+    * A message for a later day may be moved and cancelled until that day begins, in Rome. A day that has begun means
+      now: :meth:`.SmsAccount.update`, :meth:`.SmsAccount.delete`.
+    * Prices, and that a test costs nothing: :mod:`.account.stored_message`, :mod:`.account.sms_account`.
+    * The list of messages goes back to the first one. There is no rate limit unless a fault is scripted, and the
+      recipients of a call are limited only by the size of its body.
+    * The values of a message's ``state`` and ``statistics``, and when they change: :mod:`.http.serialization`.
+    * Strict types: ``null`` is not "absent", ``custom`` is a string, a field's value is a string or a number, a
+      priority is 1000 at most: :mod:`.account.request_bodies`.
+    * Which numbers fail, how, and after how many seconds: :mod:`.account.message_states`.
+    * What a callback contains and when it is sent: :mod:`.http.callbacks`.
+    * Where two behaviours are equally likely there is a switch, and a client must accept both:
+      :mod:`.account.personality`.
 
-Not imitated
-    Operators, queues and ``priority`` (it only costs more), the vendor's token service and the expiry of tokens (but a
-    fault ``expired_token``), a token's scopes beyond the HTTP method, TLS, several accounts. Nothing is kept on disk: a
-    restart forgets everything, which is why an outage is a fault and not a restart. Of 256 MiB of messages (about
-    800,000 recipients) the oldest are forgotten; the last 10,000 requests and 1,000 callbacks are remembered. Bodies up
-    to 32 MiB and heads up to 256 KiB are read, and a call may fill in 50 million characters. Up to 10,000 connections
-    are open at a time, or as many as the system permits. Callbacks reach loopback addresses only.
+Not emulated
+    Operators, queues and ``priority`` (it only costs more), the vendor's token service and the expiry of tokens (but
+    there is a fault ``expired_token``), a token's scopes beyond the HTTP method, TLS, several accounts.
+
+Limits
+    Nothing is saved to disk: a restart forgets everything, so an outage is a fault and not a restart. A body may have
+    32 MiB. Up to 2,000,000 recipients are kept, and the oldest messages are forgotten first. The logs keep the last
+    10,000 requests and 1,000 callbacks. Callbacks reach loopback addresses only.
 """
 
 from __future__ import annotations
 
-DEFAULT_TOKEN = "emulator-token"  # noqa: S105 - opens nothing but an emulator
+DEFAULT_TOKEN = "emulator-token"  # noqa: S105 - valid only at an emulator
 DEFAULT_PORT = 8025

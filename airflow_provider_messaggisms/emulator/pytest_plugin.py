@@ -1,8 +1,8 @@
 """
 The fixture ``messaggisms_gateway``: an SMS gateway for a test, on a free port, with its own time.
 
-Registered for pytest under the name ``messaggisms``. Costs nothing while no test asks for it: the emulator runs in a
-process of its own, started for the first test that wants it, and neither FastAPI nor Airflow is imported here.
+pytest knows this plugin as ``messaggisms``. It costs nothing while no test uses the fixture: the emulator runs in a
+process of its own, which the first test to use it starts. Neither FastAPI nor Airflow is imported here.
 
 A test of a DAG in the DAG folder, with an Airflow whose database is migrated:
 
@@ -17,8 +17,9 @@ A test of a DAG in the DAG folder, with an Airflow whose database is migrated:
         (sms,) = messaggisms_gateway.inbox()
         assert (sms.text, sms.state) == ("The backup is done", "DELIVERED_TO_HANDSET")
 
-``pytest --messaggisms-personality repeats=merged`` runs the same tests against a gateway that differs in what nobody
-documents; the switches are those of :class:`airflow_provider_messaggisms.emulator.personality.Personality`.
+``pytest --messaggisms-personality repeats=merged`` runs the same tests against a gateway that differs in an
+undocumented behaviour. The switches are those of
+:class:`airflow_provider_messaggisms.emulator.account.personality.Personality`.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ from typing import Any, NamedTuple
 import pytest
 
 from airflow_provider_messaggisms.emulator import DEFAULT_TOKEN
-from airflow_provider_messaggisms.emulator.personality import Personality
+from airflow_provider_messaggisms.emulator.account.personality import Personality
 
-_END_TIMEOUT_SECONDS = 60
-_ANSWER_TIMEOUT_SECONDS = 30
+_STOP_TIMEOUT_SECONDS = 60
+_RESPONSE_TIMEOUT_SECONDS = 30
 
 
 class Exchange(NamedTuple):
-    """A request that the gateway saw. ``path`` is a pattern (``/messages/{id}``), ``status`` None if unanswered."""
+    """A request to the gateway. ``path`` is a pattern (``/messages/{id}``). ``status`` is None without a response."""
 
     method: str
     path: str
@@ -57,10 +58,11 @@ class Sms:
     What a phone received.
 
     :param text: As the phone shows it, with the recipient's fields filled in.
-    :param state: The gateway's name for it, for example ``DELIVERED_TO_HANDSET``.
+    :param state: The gateway's name of the state, for example ``DELIVERED_TO_HANDSET``.
     :param history: Each state so far, with the instant in UTC: ``{"state": ..., "at": ...}``.
     :param custom: The message's ``options.custom`` as it was sent.
-    :param airflow: ``dag_id``, ``run_id``, ``task_id`` and ``map_index`` where ``custom`` tells them.
+    :param airflow: ``dag_id``, ``run_id``, ``task_id`` and ``map_index``, if ``custom`` has them.
+    :param outcome: ``delivered``, ``failed``, ``waiting``, or ``stuck`` until :meth:`Gateway.decide`.
     """
 
     number: str
@@ -78,6 +80,7 @@ class Sms:
     index: int
     custom: str | None
     airflow: dict[str, Any] | None
+    outcome: str
 
 
 class Gateway:
@@ -85,7 +88,7 @@ class Gateway:
     A running emulator.
 
     :param url: Its address.
-    :param token: The token that it accepts.
+    :param token: A valid token.
     """
 
     def __init__(self, url: str, token: str) -> None:
@@ -99,43 +102,44 @@ class Gateway:
 
     @property
     def credit(self) -> float:
-        """What the account holds, in EUR."""
+        """The credit of the account, in EUR."""
         return float(self._ask("GET", "/_emulator/")["credit"])
 
     def reset(self, **settings: Any) -> None:
         """
-        Forget everything: messages, credit, requests, faults; the clock shows the computer's time again.
+        Forget everything: messages, credit, requests, faults. The clock shows the computer's time again.
 
-        :param settings: ``credit`` in EUR, ``now`` (ISO 8601, in Rome where it names no zone), ``personality`` (a dict
+        :param settings: ``credit`` in EUR, ``now`` (ISO 8601, in Rome unless it names a zone), ``personality`` (a dict
             of switches), ``tokens`` (further ones, each with a list of the methods that it may use).
-        :raises ValueError: A setting is unknown or out of range; this and all other methods say what the emulator says.
+        :raises ValueError: A setting is unknown or out of range. This and all other methods give the emulator's reason.
         """
         self._ask("POST", "/_emulator/reset", settings)
 
     def advance(self, seconds: float) -> None:
-        """Let so many seconds pass at the gateway. Ten are enough for every delivery to end."""
+        """Move the gateway's clock forward by so many seconds. Ten are enough for every delivery to end."""
         self._ask("POST", "/_emulator/advance", {"seconds": seconds})
 
     def inbox(self, *, number: str | None = None, message_id: str | None = None, limit: int = 10_000) -> list[Sms]:
-        """Return what the phones received, newest first: one entry for each SMS really sent, 10,000 at most."""
+        """Return what the phones received, newest first: one entry for each SMS really sent, at most 10,000."""
         wanted = {"number": number, "message_id": message_id, "limit": limit}
         query = urllib.parse.urlencode({name: value for name, value in wanted.items() if value is not None})
         return [Sms(**sms) for sms in self._ask("GET", f"/_emulator/inbox?{query}")["sms"]]
 
     def requests(self) -> list[Exchange]:
-        """Return the requests that the gateway saw since the last reset, in order."""
+        """Return the requests to the gateway since the last reset, in order. The last 10,000 are kept."""
         return [Exchange(**request) for request in self._ask("GET", "/_emulator/requests")["requests"]]
 
     def fail_next(
         self, kind: str, *, method: str | None = None, path: str | None = None, times: int = 1, **details: Any
     ) -> None:
         """
-        Let the next request go wrong, or the next of a method or path.
+        Make the next request fail, or the next of a method or path.
 
-        :param kind: What happens, for example ``drop_after`` (handled, but never answered) or ``rate_limit``. The
-            docstring of :mod:`airflow_provider_messaggisms.emulator.faults` has them all.
+        :param kind: What happens, for example ``drop_after`` (handled, but without a response) or ``rate_limit``. See
+            :mod:`airflow_provider_messaggisms.emulator.control.fault_script` for all of them.
+        :param method: An HTTP method. Default any.
         :param path: A path, or its pattern as :meth:`requests` shows it. Default any.
-        :param times: How many requests go wrong, 0 for all from now on. Default 1.
+        :param times: How many requests fail, 0 for all from now on. Default 1.
         :param details: ``after`` (requests that pass first), ``for_seconds`` (of the gateway's clock), ``status``,
             ``seconds`` (real ones, for the slow kinds), ``retry_after``, ``chance`` with ``seed``.
         """
@@ -143,70 +147,70 @@ class Gateway:
         self._ask("POST", "/_emulator/faults", fault | details)
 
     def outage(self, seconds: float) -> None:
-        """Refuse everything for so many seconds of the gateway's clock: every connection is cut at once."""
+        """Close each connection at once, for so many seconds of the gateway's clock."""
         self.fail_next("drop_before", times=0, for_seconds=seconds)
 
     def heal(self) -> None:
-        """Forget the failures to come."""
+        """Remove the failures to come."""
         self._ask("DELETE", "/_emulator/faults")
 
     def decide(self, sms: Sms, state: str) -> None:
-        """Settle what becomes of an SMS whose state is not final, for example ``DELIVERED_TO_HANDSET``."""
-        settled = {"message_id": sms.message_id, "number": sms.number, "state": state}
-        self._ask("POST", "/_emulator/decide", settled)
+        """Put an SMS whose state is not final into another state, for example ``DELIVERED_TO_HANDSET``."""
+        decision = {"message_id": sms.message_id, "number": sms.number, "state": state}
+        self._ask("POST", "/_emulator/decide", decision)
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, method=method)  # noqa: S310 - the emulator's own address
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=_ANSWER_TIMEOUT_SECONDS) as answer:
-                return json.load(answer)
+            with opener.open(request, timeout=_RESPONSE_TIMEOUT_SECONDS) as response:
+                return json.load(response)
         except urllib.error.HTTPError as error:
-            raise ValueError(f"the emulator refuses this: {json.load(error)['message']}") from None
+            raise ValueError(f"refused by the emulator: {json.load(error)['message']}") from None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the command line choose what the gateway is like."""
+    """Add the option that chooses the gateway's undocumented behaviour."""
     parser.getgroup("messaggisms").addoption(
         "--messaggisms-personality",
         action="append",
         default=[],
         metavar="SWITCH=VALUE",
-        help="what the gateway emulator does where nothing is documented; may be given several times",
+        help="an undocumented behaviour of the gateway emulator; may be repeated",
     )
 
 
 @pytest.fixture(scope="session")
 def _messaggisms_emulator(pytestconfig: pytest.Config) -> Iterator[Gateway]:
-    """Start one emulator for the whole test session; it ends with the session, whatever becomes of that."""
+    """Start one emulator for the whole test session. It also ends if the session is killed."""
     command = [sys.executable, "-m", "airflow_provider_messaggisms.emulator"]
     command += ["--port", "0", "--clock", "manual", "--stop-with-stdin"]
     for switch in pytestconfig.getoption("messaggisms_personality"):
         name, _, value = switch.partition("=")
         if value not in Personality.choices().get(name, ()):
-            pytest.fail(f"--messaggisms-personality {switch}: there are {Personality.choices()}", pytrace=False)
+            pytest.fail(f"--messaggisms-personality {switch}: use one of {Personality.choices()}", pytrace=False)
         command += [f"--{name.replace('_', '-')}", value]
-    with tempfile.TemporaryFile("w+") as complaints:
+    with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(  # noqa: S603 - our own module
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
         )
         try:
             line = process.stdout.readline() if process.stdout else ""
             url = line.rpartition(" ")[2].strip()
             if not url:
-                complaints.seek(0)
-                pytest.fail(f"The emulator did not start: {complaints.read().strip()}", pytrace=False)
+                errors.seek(0)
+                pytest.fail(f"The emulator did not start: {errors.read().strip()}", pytrace=False)
             yield Gateway(url, DEFAULT_TOKEN)
         finally:
             process.terminate()
-            process.communicate(timeout=_END_TIMEOUT_SECONDS)
+            process.communicate(timeout=_STOP_TIMEOUT_SECONDS)
 
 
 @pytest.fixture
 def messaggisms_gateway(_messaggisms_emulator: Gateway, monkeypatch: pytest.MonkeyPatch) -> Gateway:
     """
-    Give a test an SMS gateway with an empty memory, which the connection ``messaggisms_default`` leads to.
+    Give a test an empty SMS gateway, and the connection ``messaggisms_default`` to it.
 
     Its clock stands still until the test calls ``advance``.
     """

@@ -1,11 +1,9 @@
 """
-The emulator as a process: bind, say so, serve until told to stop.
+The emulator as a process: bind a socket, print its address, serve until it is stopped.
 """
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
 import socket
 import sys
 import threading
@@ -14,29 +12,21 @@ from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from airflow_provider_messaggisms.emulator.heads import bounding_heads
-from airflow_provider_messaggisms.emulator.sabotage import handing_out_transport
+from airflow_provider_messaggisms.emulator.control.fault_injection import exposing_transport
 
 GRACE_SECONDS = 2
-MAX_CONNECTIONS = 10_000  # where the system permits so many
-# As long as a web server in front of a gateway would wait: an idle client must not lose its connection between polls.
+MAX_CONNECTIONS = 10_000  # if the system permits so many
+# As a web server in front of a gateway would wait: an idle client keeps its connection between two polls.
 KEEP_ALIVE_SECONDS = 75
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host can only be reached from this machine."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def listen(host: str, port: int) -> socket.socket:
     """
-    Bind a socket; port 0 takes any free one.
+    Bind a socket. Port 0 takes any free one.
 
-    :raises OSError: The address is taken, or is not ours.
+    :raises OSError: The address is taken, or does not belong to this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=2048)
@@ -49,7 +39,7 @@ def address_of(listener: socket.socket) -> str:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server, which says when it really listens, and for which a signal is a normal end."""
+    """Uvicorn's server. It prints its address once it listens, and treats a signal as a normal end."""
 
     def __init__(self, config: uvicorn.Config, address: str) -> None:
         super().__init__(config)
@@ -68,12 +58,12 @@ def serve(app: ASGIApp, listener: socket.socket, *, stop_with_stdin: bool = Fals
     """
     Serve until SIGINT or SIGTERM.
 
-    :param stop_with_stdin: Stop also when standard input ends, so that no emulator outlives whoever started it.
+    :param stop_with_stdin: Also stop when standard input ends, so that the emulator ends with its parent process.
     """
     allow_many_connections()
     config = uvicorn.Config(
         app,
-        http=handing_out_transport(_protocol()),
+        http=exposing_transport(AutoHTTPProtocol),
         log_level="warning",
         access_log=False,
         lifespan="on",
@@ -88,27 +78,14 @@ def serve(app: ASGIApp, listener: socket.socket, *, stop_with_stdin: bool = Fals
     server.run(sockets=[listener])
 
 
-def _protocol() -> type[asyncio.Protocol]:
-    """Return the faster of uvicorn's two readers of HTTP, where it is installed."""
-    try:
-        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-    except ImportError:
-        from uvicorn.protocols.http.h11_impl import H11Protocol
-
-        return H11Protocol
-    return bounding_heads(HttpToolsProtocol)
-
-
 def allow_many_connections() -> None:
-    """Raise the number of files that this process may have open: most systems begin with as few as 256 or 1,024."""
-    try:
+    """Raise the number of open files of this process. The usual 256 or 1,024 are too few for a load test."""
+    with suppress(ImportError, ValueError, OSError):  # Windows has no such limit; macOS reports none, but has one
         import resource
-    except ImportError:  # Windows has no such limit
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_CONNECTIONS if hard == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(ValueError, OSError):  # macOS says that there is no limit, and has one
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = MAX_CONNECTIONS if hard == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 

@@ -1,8 +1,8 @@
 """
-``python -m tests.contract.live``: settle the open questions at the vendor's sandbox, and print them as a table.
+``python -m tests.contract.live``: answer the open questions at the vendor's sandbox, and print them as a table.
 
-Needs a token of the sandbox and a number of your own to send to; without both it sends nothing anywhere. It says what
-it is going to cost and asks first. The token, the number and texts are not printed.
+It needs a token of the sandbox and your own number to send to. Without both it sends nothing. It first shows what it
+will cost and asks for consent. The token, the number and texts are not printed.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def main() -> int:
         print(f"Set {TOKEN_VARIABLE} to a token of {SANDBOX_HOST}, and {RECIPIENT_VARIABLE} to your own number.")
         return 2
     if not _RECIPIENT.fullmatch(target.recipient):
-        print(f"{RECIPIENT_VARIABLE} is a number in the gateway's form, like +39-3491234567.")
+        print(f"{RECIPIENT_VARIABLE} must be a number in the gateway's form, like +39-3491234567.")
         return 2
     if not _agreed():
         print("Nothing was sent.")
         return 2
     if (cost := _safely(lambda: probes.cost_of_a_test(target))) != "no":
-        print(f"Stopped: everything else relies on tests that cost nothing. Do they cost credit here? {cost}")
+        print(f"Stopped: all other checks need tests that cost nothing. Do they cost credit here? {cost}")
         return 1
     broken = False
     with run_emulator() as local:
@@ -45,22 +45,22 @@ def main() -> int:
 
 
 def _agreed() -> bool:
-    """Say what it costs, and ask."""
+    """Show the cost, and ask for consent."""
     print(f"This talks to {SANDBOX_HOST} only, never to production.\n")
     for scenario in SCENARIOS:
         print(f"  {scenario.name:26} {f'{scenario.sms} SMS' if scenario.sms else 'simulated, no SMS'}")
-    print(f"  {f'{len(PROBES)} probes':26} simulated, no SMS (if a test costs credit after all, a probe will tell)")
+    print(f"  {f'{len(PROBES)} probes':26} simulated, no SMS (a probe checks that a test costs no credit)")
     print(f"\nIn all {sum(scenario.sms for scenario in SCENARIOS)} real SMS, to the number in {RECIPIENT_VARIABLE}.")
     if os.environ.get("MESSAGGISMS_SANDBOX_SPEND") == "yes":
         return True
     if not sys.stdin.isatty():
-        print("Nobody is here to be asked: set MESSAGGISMS_SANDBOX_SPEND=yes to agree beforehand.")
+        print("There is no terminal to ask on: set MESSAGGISMS_SANDBOX_SPEND=yes to consent in advance.")
         return False
     return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
 
 
 def table(local: Target, remote: Target) -> Iterator[str]:
-    """Yield the lines of a Markdown table, each as soon as it is known."""
+    """Yield the lines of a Markdown table, each as soon as its check has run."""
     yield "| documented | assumed by the emulator | seen at the sandbox |"
     yield "|---|---|---|"
     for scenario in SCENARIOS:
@@ -77,7 +77,7 @@ def _row(*cells: str) -> str:
 def _kept(scenario: Scenario, target: Target) -> str:
     def check() -> str:
         scenario.check(target)
-        return "so it is"
+        return "as documented"
 
     return _safely(check)
 
@@ -87,7 +87,7 @@ def _found(probe: Probe, target: Target) -> str:
 
 
 def _safely(ask: Callable[[], str]) -> str:
-    """Let no question's failure end the others. Of an unforeseen error only the kind is told: texts may be personal."""
+    """Run one check, so that its failure does not end the others. An unexpected error is shown by its type only."""
     try:
         return ask()
     except ContractBrokenError as broken:
@@ -98,7 +98,7 @@ def _safely(ask: Callable[[], str]) -> str:
 
 @contextmanager
 def run_emulator() -> Iterator[Target]:
-    """Run an emulator beside the sandbox, as anybody would start it."""
+    """Run an emulator to compare the sandbox with."""
     command = [sys.executable, "-m", "airflow_provider_messaggisms.emulator", "--port", "0", "--clock", "manual"]
     command += ["--token", "contract", "--stop-with-stdin"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

@@ -1,7 +1,7 @@
 """
-What nobody documents, asked. A probe reports what it found; there is no right answer.
+Questions that the vendor's documentation leaves open. A probe reports what it finds. There is no right answer.
 
-None of them sends a real SMS: they simulate (``test: true``), or ask for what is refused anyway.
+No probe sends a real SMS: it simulates (``test: true``), or requests something that is refused anyway.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ BURST = 30
 
 
 def type_of(answer: Answer, name: str) -> str:
-    """Name the type of a field of the envelope."""
+    """Return the name of the type of an envelope's field."""
     if answer.envelope is None or name not in answer.envelope:
         return "absent"
     return "number" if isinstance(answer.envelope[name], int | float) else type(answer.envelope[name]).__name__
 
 
 def credit_after(answer: Answer) -> float:
-    """Read the credit that is left when a message was accepted; without both nothing can be said of its cost."""
+    """Return the credit after a message was accepted. A refused message says nothing about the cost."""
     sent(answer)
     must("credit" in (answer.envelope or {}), "the answer shows no credit")
     return float((answer.envelope or {})["credit"])
@@ -44,7 +44,7 @@ def bad_tokens(gateway: Target) -> str:
     return f"wrong: {wrong.seen}; none: {none.seen}"
 
 
-@probe("What does a token get that lacks the scope of a call?")
+@probe("What does a token without the scope of a call get?")
 def missing_scope(gateway: Target) -> str:
     if not gateway.is_local:
         return "not tried: it needs a second token"
@@ -105,7 +105,7 @@ def empty_put(gateway: Target) -> str:
     return accepted_or(answer)
 
 
-@probe("What becomes of a number that is given twice, in one call and in a later one?")
+@probe("Is a repeated number sent to twice, in one call and in a later one?")
 def repeated_numbers(gateway: Target) -> str:
     twice = [gateway.recipient, gateway.recipient]
     first = sent(gateway.send(transaction=True, recipients=twice))
@@ -125,7 +125,7 @@ def custom(gateway: Target) -> str:
     return f"comes back as {back}; an object is {accepted_or(as_object)}"
 
 
-@probe("What does GET of a message get whose id is well formed but unknown? And one that was deleted?")
+@probe("What does GET return for an id that is well formed but unknown? And for a deleted message?")
 def unknown_id(gateway: Target) -> str:
     deleted = sent(gateway.send(transaction=True))["id"]
     gateway.ask("DELETE", f"/messages/{deleted}")
@@ -133,7 +133,7 @@ def unknown_id(gateway: Target) -> str:
     return f"unknown: {unknown.seen}; deleted: {gone.seen}"
 
 
-@probe("Can a message for a later day be moved by PUT, and cancelled, though it is in no transaction?")
+@probe("Can a message for a later day be moved by PUT, and cancelled, outside a transaction?")
 def later_day(gateway: Target) -> str:
     day, other = ((date.today() + timedelta(days=days)).isoformat() for days in (30, 31))
     message_id = sent(gateway.send(options={"timestamp_send": day}))["id"]
@@ -142,7 +142,7 @@ def later_day(gateway: Target) -> str:
     return f"moving: {accepted_or(moved)}; cancelling: {accepted_or(deleted)}"
 
 
-@probe("Is a time of day accepted in timestamp_send? A day that is over?")
+@probe("Is a time of day accepted in timestamp_send? A past day?")
 def times_and_past_days(gateway: Target) -> str:
     later = (datetime.now() + timedelta(days=30)).strftime("%Y-%m-%d 12:00:00")
     past = (date.today() - timedelta(days=2)).isoformat()
@@ -176,7 +176,7 @@ def states(gateway: Target) -> str:
     return " -> ".join(seen)
 
 
-@probe("What does a body get that is no JSON, has a wrong type, or a null?")
+@probe("What does a body get that is not JSON, has a wrong type, or a null?")
 def broken_bodies(gateway: Target) -> str:
     answers = {
         "no JSON": gateway.ask("POST", "/messages/", b"{"),
@@ -198,8 +198,8 @@ def realtime(gateway: Target) -> str:
     return f"first: {accepted_or(first)}; second: {accepted_or(second)}"
 
 
-@probe("Are all recipients that are invalid enough for a message? Is an empty list?")
-def nobody_to_send_to(gateway: Target) -> str:
+@probe("Is a message accepted if all recipients are invalid? If the list is empty?")
+def no_valid_recipient(gateway: Target) -> str:
     invalid, empty = gateway.send(recipients=["nonsense"]), gateway.send(recipients=[])
     return f"all invalid: {accepted_or(invalid)}; empty: {accepted_or(empty)}"
 
@@ -217,7 +217,7 @@ def closing_slash(gateway: Target) -> str:
     return accepted_or(gateway.ask("GET", "/messages"))
 
 
-@probe(f"Is there a rate limit that {BURST} calls in a row would meet?")
+@probe(f"Is there a rate limit below {BURST} calls in a row?")
 def rate_limit(gateway: Target) -> str:
     sent(gateway.send())
     statuses = [gateway.ask("GET", "/messages/").status for _ in range(BURST)]
@@ -225,10 +225,10 @@ def rate_limit(gateway: Target) -> str:
     return f"{statuses[limited[0] - 1]} from call {limited[0]}" if limited else "none met"
 
 
-@probe("What does a callback hold, and how many are there?")
+@probe("What does a callback contain, and how many are there?")
 def callback(gateway: Target) -> str:
     if not gateway.is_local:
-        return "not tried: it needs an address that the gateway can reach"
+        return "not tried: the gateway must be able to reach this machine"
     inbound: queue.Queue[bytes] = queue.Queue()
 
     class Handler(BaseHTTPRequestHandler):
@@ -253,4 +253,4 @@ def callback(gateway: Target) -> str:
 
 @probe("How many recipients does one call take at most?")
 def most_recipients(gateway: Target) -> str:
-    return "not tried: it would need the numbers of strangers"
+    return "not tried: it would need other people's numbers"

@@ -1,7 +1,7 @@
 """
-What the vendor documents, checked. Each scenario names the sentence that it checks, in our words.
+Checks of what the vendor documents. Each scenario has the sentence that it checks, in our words.
 
-All but one only simulate (``test: true``); the one that sends an SMS says so.
+All but one simulate (``test: true``). The one that sends an SMS is marked with ``sms=1``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def must_work(answer: Answer, *statuses: int) -> Answer:
 
 
 def sent(answer: Answer) -> dict[str, Any]:
-    """The one message in the answer to a POST or a GET."""
+    """Return the one message in the response to a POST or a GET."""
     must_work(answer, 200, 201)
     must(isinstance(answer.data, list) and len(answer.data) == 1, "data is not a list of one")
     message = answer.data[0]
@@ -50,7 +50,7 @@ def recipients_of(gateway: Target, message_id: str) -> list[dict[str, Any]]:
     return list(answer.data)
 
 
-@scenario("The list shows sender, timestamp and id of each message, or is 404 with error 203 where there is none.")
+@scenario("The list shows sender, timestamp and id of each message, or is 404 with error 203 if there is none.")
 def the_list(gateway: Target) -> None:
     empty = gateway.ask("GET", "/messages/")
     if empty.status == 404:
@@ -62,7 +62,7 @@ def the_list(gateway: Target) -> None:
     must(entries[message["id"]] == {"sender", "timestamp", "id"}, f"an entry has {sorted(entries[message['id']])}")
 
 
-@scenario("A POST answers 201 with a list of one message, in state 0, with its recipients counted.")
+@scenario("A POST returns 201 with a list of one message, in state 0, with its recipients counted.")
 def a_send(gateway: Target) -> None:
     answer = must_work(gateway.send(), 201)
     message = sent(answer)
@@ -113,7 +113,7 @@ def parts(gateway: Target) -> None:
     must(message["statistics"]["sms_total"] == 2, f"sms_total is {message['statistics']['sms_total']!r}")
 
 
-@scenario("GET of a message answers 200 with a list of one; what is not an id is 406 with error 202.")
+@scenario("GET of a message returns 200 with a list of one; an invalid id is 406 with error 202.")
 def one_message(gateway: Target) -> None:
     message_id = sent(gateway.send())["id"]
     shown = gateway.ask("GET", f"/messages/{message_id}")
@@ -121,7 +121,7 @@ def one_message(gateway: Target) -> None:
     must_be_refused(gateway.ask("GET", f"/messages/{NONSENSE}"), 406, 202)
 
 
-@scenario("The recipients of a message are a list; one of them, asked for by number, is a list of one.")
+@scenario("The recipients of a message are a list; a single one, requested by number, is a list of one.")
 def recipients(gateway: Target) -> None:
     message_id = sent(gateway.send())["id"]
     (recipient,) = recipients_of(gateway, message_id)
@@ -131,9 +131,7 @@ def recipients(gateway: Target) -> None:
     must(isinstance(one.data, list) and len(one.data) == 1, "not a list of one")
 
 
-@scenario(
-    "Recipients of an unknown message, or an unknown recipient, are 404 with 203; what is not an id 406 with 202."
-)
+@scenario("Recipients of an unknown message, or an unknown recipient, are 404 with 203; an invalid id 406 with 202.")
 def unknown_recipients(gateway: Target) -> None:
     must_be_refused(gateway.ask("GET", f"/messages/{NOWHERE}/recipients/"), 404, 203)
     must_be_refused(gateway.ask("GET", f"/messages/{NONSENSE}/recipients/"), 406, 202)
@@ -142,7 +140,7 @@ def unknown_recipients(gateway: Target) -> None:
     must_be_refused(gateway.ask("GET", gateway.recipient_path(NONSENSE)), 406, 202)
 
 
-@scenario("A transaction takes recipients by PUT, which answers with one message, until a PUT closes it: then 422/212.")
+@scenario("A transaction takes recipients by PUT, which returns one message, until a PUT closes it: then 422/212.")
 def a_transaction(gateway: Target) -> None:
     message = sent(gateway.send(transaction=True, recipients=["nonsense", gateway.recipient]))
     must(message["transaction"] is True, "it is not open")
@@ -154,13 +152,13 @@ def a_transaction(gateway: Target) -> None:
     must_be_refused(gateway.put(message["id"], gateway.recipient, transaction=False), 422, 212)
 
 
-@scenario("PUT to an unknown message is 404 with error 211, to what is not an id 406 with error 210.")
+@scenario("PUT to an unknown message is 404 with error 211, to an invalid id 406 with error 210.")
 def put_nowhere(gateway: Target) -> None:
     must_be_refused(gateway.put(NOWHERE, gateway.recipient), 404, 211)
     must_be_refused(gateway.put(NONSENSE, gateway.recipient), 406, 210)
 
 
-@scenario("DELETE of a message that is not yet on its way answers 200 with an empty list and no credit.")
+@scenario("DELETE of a message that is not yet on its way returns 200 with an empty list and no credit.")
 def a_delete(gateway: Target) -> None:
     message_id = sent(gateway.send(transaction=True))["id"]
     answer = must_work(gateway.ask("DELETE", f"/messages/{message_id}"))
@@ -169,7 +167,7 @@ def a_delete(gateway: Target) -> None:
     must_be_refused(gateway.ask("DELETE", f"/messages/{message_id}"), 404, 219)
 
 
-@scenario("DELETE of an unknown message is 404/219, of what is not an id 406/218, of nothing 400/217.")
+@scenario("DELETE of an unknown message is 404/219, of an invalid id 406/218, without an id 400/217.")
 def delete_nowhere(gateway: Target) -> None:
     must_be_refused(gateway.ask("DELETE", f"/messages/{NOWHERE}"), 404, 219)
     must_be_refused(gateway.ask("DELETE", f"/messages/{NONSENSE}"), 406, 218)
@@ -198,6 +196,6 @@ def a_delivery(gateway: Target) -> None:
             break
         gateway.pause(2)
     else:
-        must(False, f"still {recipient.get('state_description')} after {PATIENCE} looks, 2 s apart")
+        must(False, f"still {recipient.get('state_description')} after {PATIENCE} polls, 2 s apart")
     must("permanent" in recipient["report"].get("error", {}), "the report does not say whether an error is permanent")
     must_be_refused(gateway.ask("DELETE", f"/messages/{message_id}"), 422, 221)

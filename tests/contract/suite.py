@@ -1,6 +1,6 @@
 """
-What the contract suite consists of: scenarios, which check a sentence of the contract, and probes, which ask what no
-sentence says. :mod:`.scenarios` and :mod:`.probes` fill the two lists.
+The parts of the contract suite: a scenario checks a sentence of the contract, a probe answers a question that the
+contract leaves open. :mod:`.scenarios` and :mod:`.probes` fill the two lists.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from tests.contract.target import Target
 
 
 class ContractBrokenError(Exception):
-    """The gateway does something else than the contract says. The text tells what it does."""
+    """The gateway differs from the contract. The text says how."""
 
 
 @dataclass(frozen=True)
 class Scenario:
     """
-    A sentence of the contract, and what checks it.
+    A sentence of the contract, and its check.
 
-    :param sms: How many real SMS it sends, to the one number that it was given.
+    :param sms: How many real SMS it sends, all to the configured number.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Probe:
-    """A question that the contract leaves open, and what finds the answer. It simulates, and sends no real SMS."""
+    """A question that the contract leaves open, and the function that answers it. It sends no real SMS."""
 
     name: str
     question: str
@@ -43,7 +43,7 @@ PROBES: list[Probe] = []
 
 
 def scenario(sentence: str, *, sms: int = 0) -> Callable[[Callable[[Target], None]], Callable[[Target], None]]:
-    """Put a function into the suite as the check of a sentence."""
+    """Add a function to the suite as the check of a sentence."""
 
     def add(check: Callable[[Target], None]) -> Callable[[Target], None]:
         SCENARIOS.append(Scenario(check.__name__, sentence, sms, check))
@@ -53,7 +53,7 @@ def scenario(sentence: str, *, sms: int = 0) -> Callable[[Callable[[Target], Non
 
 
 def probe(question: str) -> Callable[[Callable[[Target], str]], Callable[[Target], str]]:
-    """Put a function into the suite as what answers a question."""
+    """Add a function to the suite that answers a question."""
 
     def add(find: Callable[[Target], str]) -> Callable[[Target], str]:
         PROBES.append(Probe(find.__name__, question, find))
@@ -64,9 +64,9 @@ def probe(question: str) -> Callable[[Callable[[Target], str]], Callable[[Target
 
 def must(holds: bool, seen: str) -> None:
     """
-    Demand what the contract says.
+    Check what the contract says.
 
-    :param seen: What was seen instead, without numbers or texts.
+    :param seen: What happened instead, without numbers or texts.
     :raises ContractBrokenError: It does not hold.
     """
     if not holds:

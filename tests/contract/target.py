@@ -1,7 +1,8 @@
 """
-Whom the contract suite talks to, over HTTP and with nothing of this project: the emulator, or the vendor's sandbox.
+The gateway that the contract suite talks to, over HTTP and without this project's client: the emulator, or the
+vendor's sandbox.
 
-Only these two: any other host is refused here, so that no mistake further up can reach the vendor's production.
+Any other host is refused here, so that no mistake elsewhere can reach the vendor's production.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _TIMEOUT_SECONDS = 60
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer; ``envelope`` is None where the body is not a JSON object."""
+    """An HTTP response. ``envelope`` is None if the body is not a JSON object."""
 
     status: int
     envelope: dict[str, Any] | None
@@ -39,7 +40,7 @@ class Answer:
 
     @property
     def seen(self) -> str:
-        """The answer in a few words, without anything personal."""
+        """The response in a few words, without personal data."""
         if self.envelope is None:
             return f"{self.status}, no JSON object"
         return f"{self.status}, error {json.dumps(self.error)}"
@@ -48,12 +49,12 @@ class Answer:
 @dataclass(frozen=True)
 class Target:
     """
-    A gateway to talk to.
+    A gateway.
 
     :param url: Its address.
     :param token: A token with all scopes.
     :param recipient: The number that SMS go to, as ``+39-3491234567``.
-    :param pause: Lets so many seconds pass, or seem to pass, for this gateway.
+    :param pause: Waits so many seconds, or moves the gateway's clock.
     :param is_local: Whether the gateway can reach this machine.
     """
 
@@ -67,13 +68,13 @@ class Target:
         parts = urlsplit(self.url)
         loopback = parts.scheme == "http" and _is_loopback(parts.hostname or "")
         if not (loopback or (parts.scheme, parts.netloc) == ("https", SANDBOX_HOST)):
-            raise ValueError(f"The contract suite talks to {SANDBOX_HOST} and to this machine, to nobody else")
+            raise ValueError(f"The contract suite talks to {SANDBOX_HOST} and to this machine, to no other host")
 
     def __repr__(self) -> str:
         return f"Target({self.url})"
 
     def ask(self, method: str, path: str, body: Any = None, *, token: str | None = "") -> Answer:
-        """Make one call. A body that is not bytes goes as JSON; ``token=None`` goes without one."""
+        """Make one call. A body that is not bytes is sent as JSON, ``token=None`` without a token."""
         parts = urlsplit(self.url)
         secure = parts.scheme == "https"
         connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
@@ -88,12 +89,12 @@ class Target:
             connection.close()
 
     def send(self, **changes: Any) -> Answer:
-        """Send an SMS that is only simulated, unless ``test=False`` is among the changes."""
+        """Send an SMS that is simulated, unless the changes have ``test=False``."""
         body = {"sender": "contract", "body": "contract test", "recipients": [self.recipient], "test": True}
         return self.ask("POST", "/messages/", body | changes)
 
     def put(self, message_id: str, *recipients: Any, **changes: Any) -> Answer:
-        """Add recipients to a message, or change it otherwise."""
+        """Add recipients to a message, or change it."""
         return self.ask("PUT", f"/messages/{message_id}", {"recipients": list(recipients), **changes})
 
     def recipient_path(self, message_id: str, number: str = "") -> str:
@@ -102,13 +103,13 @@ class Target:
 
 
 def sandbox(environment: Mapping[str, str] = os.environ) -> Target | None:
-    """Return the vendor's sandbox, if the environment holds a token and a recipient for it."""
+    """Return the vendor's sandbox, if the environment has a token and a recipient for it."""
     token, recipient = environment.get(TOKEN_VARIABLE), environment.get(RECIPIENT_VARIABLE)
     return Target(f"https://{SANDBOX_HOST}", token, recipient) if token and recipient else None
 
 
 def emulator(url: str, token: str) -> Target:
-    """Return an emulator whose clock is moved by hand."""
+    """Return an emulator with a manual clock."""
 
     def pause(seconds: float) -> None:
         target.ask("POST", "/_emulator/advance", {"seconds": seconds})

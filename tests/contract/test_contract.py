@@ -1,4 +1,4 @@
-"""The contract suite against the emulator: scenarios must hold, probes report what they find."""
+"""The contract suite at the emulator: scenarios must pass, probes report what they find."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_probe_tells_personalities_apart(
     assert probe.find(gateway) == found
 
 
-def test_without_an_answer_nobody_says_that_tests_cost_nothing(gateway: Target) -> None:
+def test_the_cost_of_a_test_is_unknown_without_a_response(gateway: Target) -> None:
     with pytest.raises(ContractBrokenError):
         probes.cost_of_a_test(replace(gateway, token="wrong"))
 
@@ -73,7 +73,7 @@ def test_without_an_answer_nobody_says_that_tests_cost_nothing(gateway: Target) 
 
 
 def test_every_scenario_can_fail() -> None:
-    """A gateway that answers everything with an empty success breaks every sentence of the contract."""
+    """A gateway that returns an empty success to all requests breaks each sentence of the contract."""
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
@@ -111,12 +111,12 @@ def test_every_scenario_can_fail() -> None:
         "",
     ],
 )
-def test_the_suite_talks_to_nobody_but_the_sandbox_and_this_machine(url: str) -> None:
-    with pytest.raises(ValueError, match="nobody else"):
+def test_the_suite_refuses_hosts_other_than_sandbox_and_loopback(url: str) -> None:
+    with pytest.raises(ValueError, match="no other host"):
         Target(url, "token", "+39-3491234567")
 
 
-def test_the_sandbox_takes_a_token_and_a_recipient() -> None:
+def test_the_sandbox_needs_a_token_and_a_recipient() -> None:
     assert sandbox({}) is None
     assert sandbox({"MESSAGGISMS_SANDBOX_TOKEN": "t"}) is None
     assert sandbox({"MESSAGGISMS_SANDBOX_RECIPIENT": "+39-3491234567"}) is None
@@ -136,14 +136,14 @@ def test_the_table_has_a_row_for_each_scenario_and_probe(gateway: Target) -> Non
     assert not any(gateway.recipient in row or gateway.token in row for row in rows)
 
 
-def test_the_table_is_made_with_an_emulator_of_its_own() -> None:
+def test_the_table_uses_an_emulator_of_its_own() -> None:
     with live.run_emulator() as local:
         assert local.ask("GET", "/messages/").status == 404
 
 
-def test_a_broken_sentence_is_shown_without_anything_personal(gateway: Target) -> None:
-    nobody = Target("http://127.0.0.1:1", "secret", "+39-3491234567", lambda _: None)
-    rows = [row for row in live.table(gateway, nobody) if row.startswith("| ")]
+def test_a_broken_sentence_is_shown_without_personal_data(gateway: Target) -> None:
+    closed = Target("http://127.0.0.1:1", "secret", "+39-3491234567", lambda _: None)
+    rows = [row for row in live.table(gateway, closed) if row.startswith("| ")]
     assert sum("BROKEN: ConnectionRefusedError" in row for row in rows) >= len(SCENARIOS)
     assert not any("349" in row or "secret" in row for row in rows)
 
@@ -155,7 +155,7 @@ def test_a_broken_sentence_is_shown_without_anything_personal(gateway: Target) -
         ({"MESSAGGISMS_SANDBOX_TOKEN": "t", "MESSAGGISMS_SANDBOX_RECIPIENT": "349"}, "in the gateway's form"),
         ({"MESSAGGISMS_SANDBOX_TOKEN": "t", "MESSAGGISMS_SANDBOX_RECIPIENT": "+39-3491234567"}, "Nothing was sent"),
     ],
-    ids=["no token", "no good number", "nobody to ask"],
+    ids=["no token", "invalid number", "no terminal"],
 )
 def test_nothing_is_sent_without_a_token_a_number_and_consent(environment: dict[str, str], says: str) -> None:
     command = [sys.executable, "-m", "tests.contract.live"]

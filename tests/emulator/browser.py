@@ -1,8 +1,8 @@
 """
-A real Chromium, headless, and the inbox page in it as a person meets it: words to read, buttons to press.
+A real headless Chromium with the inbox page, as a user sees it: words to read, buttons to press.
 
-Everything that the browser complains about and every host that it turns to is on record, so that each test can end
-with the proof that there was nothing of the kind.
+The browser's errors and requests are recorded, so that each test can check at its end that there were no errors and no
+requests to other hosts.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def start_chromium() -> webdriver.Chrome:
     driver = shutil.which("chromedriver")
     if not (browser and driver):
         pytest.fail(
-            "The inbox page is tested in a real Chromium, and there is no chromium or no chromedriver here. "
+            "chromium or chromedriver is missing: the inbox page is tested in a real browser. "
             "On Debian: apt-get install -y chromium chromium-driver",
             pytrace=False,
         )
@@ -58,7 +58,7 @@ def start_chromium() -> webdriver.Chrome:
     return webdriver.Chrome(options=options, service=Service(driver))
 
 
-# The words whose colour has a contrast below 4.5 to the ground that they stand on (WCAG 2.1, 1.4.3).
+# The words whose contrast to their background is below 4.5 (WCAG 2.1, 1.4.3).
 _FAINT = """
 const luminance = (colour) => {
   const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255)
@@ -75,7 +75,7 @@ const contrast = (element) => {
 };
 const worded = [...document.querySelectorAll("body *")].filter((element) => element.checkVisibility()
   && [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim()));
-if (worded.length < 10) throw new Error("there are no words to look at");
+if (worded.length < 10) throw new Error("there are no words on the page");
 return worded.filter((element) => contrast(element) < 4.5).map((element) => element.textContent);
 """
 
@@ -93,20 +93,20 @@ class Page:
         self.forget()
 
     def open(self, fragment: str = "") -> None:
-        """Load the page afresh, and wait until it shows what the emulator said."""
+        """Load the page, and wait until it shows the first response."""
         self.driver.get("about:blank")
         self.driver.get(f"{self.url}/{fragment}")
         self.until(lambda: self.read("#credit") != "–")
 
     def forget(self) -> None:
-        """Drop what the browser has on record."""
+        """Drop the recorded errors and requests."""
         self._log("browser")
         self._log("performance")
 
     # --- reading --------------------------------------------------------------------------------------------------
 
     def until(self, condition: Callable[[], T]) -> T:
-        """Wait until something is so. Nothing is reloaded meanwhile."""
+        """Wait until a condition holds, without a reload."""
         waiting = WebDriverWait(self.driver, PATIENCE_SECONDS, poll_frequency=0.05)
         return waiting.until(lambda _: condition())
 
@@ -114,11 +114,11 @@ class Page:
         return self.driver.find_element(By.CSS_SELECTOR, selector)
 
     def read(self, selector: str) -> str:
-        """Return the words that a person sees there."""
+        """Return the words that a user sees there."""
         return self.one(selector).text
 
     def all(self, selector: str) -> list[str]:
-        """Return the text of every visible element, in one breath: the page may change between two questions."""
+        """Return the text of each visible element, in one call: the page may change between two calls."""
         texts = self.run(f"return {_VISIBLE}.map((element) => element.textContent)", selector)
         return [str(text).strip() for text in texts]
 
@@ -131,18 +131,18 @@ class Page:
         return self.all(".sms [data-is=state]")
 
     def faint_words(self) -> list[str]:
-        """Return the visible words that are hard to tell from their ground."""
+        """Return the visible words with too little contrast."""
         return [str(words) for words in self.run(_FAINT)]
 
     def run(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)
 
-    def complaints(self) -> list[str]:
-        """Return, and drop, what the browser complained about: errors, violations of the page's policy."""
+    def errors(self) -> list[str]:
+        """Return and drop the browser's errors, violations of the page's policy included."""
         return self._log("browser")
 
     def requests(self) -> list[str]:
-        """Return, and drop, the addresses that the browser turned to."""
+        """Return and drop the URLs of the browser's requests."""
         events = [json.loads(entry)["message"] for entry in self._log("performance")]
         sent = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
         return [url for url in sent if urlsplit(url).scheme not in ("about", "data")]
@@ -154,9 +154,9 @@ class Page:
     # --- doing ----------------------------------------------------------------------------------------------------
 
     def button(self, name: str) -> WebElement:
-        """Return the first visible button or link that bears this name."""
-        bearers = f"return {_VISIBLE}.filter((element) => element.textContent.trim() === arguments[1])"
-        first: WebElement = self.run(bearers, "button, a, summary", name)[0]
+        """Return the first visible button or link with this name."""
+        named = f"return {_VISIBLE}.filter((element) => element.textContent.trim() === arguments[1])"
+        first: WebElement = self.run(named, "button, a, summary", name)[0]
         assert first.accessible_name == name
         return first
 
@@ -167,11 +167,11 @@ class Page:
         ActionChains(self.driver).send_keys(*keys).perform()
 
     def go_back(self, stops: int) -> None:
-        """Go backwards with the keyboard."""
+        """Move the focus back with the keyboard."""
         ActionChains(self.driver).key_down(Keys.SHIFT).send_keys(Keys.TAB * stops).key_up(Keys.SHIFT).perform()
 
     def focused(self) -> str:
-        """Return the name of what has the keyboard, as a screen reader says it."""
+        """Return the name of the focused element, as a screen reader says it."""
         element = self.driver.switch_to.active_element
         return element.accessible_name or element.text
 

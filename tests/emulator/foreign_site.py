@@ -1,7 +1,7 @@
 """
 A web page of another origin on this machine, which tries to use the emulator through the browser that shows it.
 
-It tells by its title what became of its tries, in order; while they go on, the title is "busy".
+Its title lists the results of its attempts, in order. Until all have ended, the title is "busy".
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-# A browser sends the first two unasked and hides the answer, which must be a no; the others it must not even complete.
+# A browser sends the first two and hides the response, which must be an error. The others it must not complete.
 _PAGE = """<!doctype html>
 <title>busy</title>
 <iframe src="EMULATOR/"></iframe>
@@ -32,7 +32,7 @@ _PAGE = """<!doctype html>
 
 @contextmanager
 def foreign_site(emulator: str) -> Iterator[str]:
-    """Serve the page, which has the emulator at this address in mind; give its own address."""
+    """Serve the page, which attacks the emulator at this address. Yield the address of the page."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -44,7 +44,7 @@ def foreign_site(emulator: str) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    # A thread each: the browser opens connections ahead of need, and one that says nothing would hold up the rest.
+    # A thread per connection: the browser opens some in advance, and a silent one would block the others.
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://localhost:{server.server_port}/"

@@ -1,4 +1,4 @@
-"""Callbacks, received by a small server of the test's own."""
+"""Callbacks, received by a small server of the test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from airflow_provider_messaggisms.emulator.callbacks import is_loopback_url
+from airflow_provider_messaggisms.emulator.http.callbacks import is_loopback_url
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from tests.emulator.conftest import Call
 
@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 20
 
 
 class Receiver:
-    """What was received: pairs of content type and body."""
+    """The callbacks received: pairs of content type and body."""
 
     def __init__(self, url: str, received: queue.Queue[tuple[str, str]]) -> None:
         self.url = url
@@ -60,19 +60,19 @@ def send(call: Call, url: str, **options: Any) -> str:
     return str(answer.json["data"][0]["id"])
 
 
-def test_each_change_of_state_is_told_in_order(call: Call, messaggisms_gateway: Gateway, receiver: Receiver) -> None:
+def test_each_change_of_state_is_reported_in_order(
+    call: Call, messaggisms_gateway: Gateway, receiver: Receiver
+) -> None:
     message_id = send(call, receiver.url)
     messaggisms_gateway.advance(10)
-    told = [receiver.next() for _ in range(3)]
-    assert {content_type for content_type, _ in told} == {"application/json"}
-    summaries = [json.loads(body) for _, body in told]
+    reported = [receiver.next() for _ in range(3)]
+    assert {content_type for content_type, _ in reported} == {"application/json"}
+    summaries = [json.loads(body) for _, body in reported]
     assert [(summary["id"], summary["state"]) for summary in summaries] == [(message_id, n) for n in (1, 1, 2)]
     assert [summary["statistics"]["delivered"] for summary in summaries] == [0, 0, 1]
 
 
-def test_the_summary_can_come_in_a_field_of_a_form(
-    call: Call, messaggisms_gateway: Gateway, receiver: Receiver
-) -> None:
+def test_the_summary_can_be_a_field_of_a_form(call: Call, messaggisms_gateway: Gateway, receiver: Receiver) -> None:
     message_id = send(call, receiver.url, callback_field="report")
     messaggisms_gateway.advance(1)
     content_type, body = receiver.next()
@@ -80,7 +80,7 @@ def test_the_summary_can_come_in_a_field_of_a_form(
     assert json.loads(parse_qs(body)["report"][0])["id"] == message_id
 
 
-def test_a_decision_is_told_even_if_no_time_has_passed(
+def test_a_decision_is_reported_even_if_no_time_has_passed(
     call: Call, messaggisms_gateway: Gateway, receiver: Receiver
 ) -> None:
     body = {"sender": "ops", "body": "hello", "recipients": "+39-3490000005", "options": {"callback_url": receiver.url}}
@@ -93,7 +93,7 @@ def test_a_decision_is_told_even_if_no_time_has_passed(
 
 
 def results(call: Call, count: int) -> list[str]:
-    """The results of the callbacks, once there are so many."""
+    """Wait for so many callbacks. Return their results."""
     while True:
         record = call("GET", "/_emulator/callbacks", token=None).json["callbacks"]
         done = [entry["result"] for entry in record if entry["result"]]
@@ -101,7 +101,7 @@ def results(call: Call, count: int) -> list[str]:
             return done
 
 
-def test_a_receiver_that_is_not_there_harms_nobody(call: Call, messaggisms_gateway: Gateway) -> None:
+def test_a_missing_receiver_does_no_harm(call: Call, messaggisms_gateway: Gateway) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed_soon:
         port = closed_soon.getsockname()[1]
     message_id = send(call, f"http://127.0.0.1:{port}/")
@@ -117,13 +117,13 @@ def test_a_redirect_is_not_followed(call: Call, messaggisms_gateway: Gateway, re
     assert receiver.received.qsize() == 3
 
 
-def test_nobody_outside_this_machine_is_called(call: Call, messaggisms_gateway: Gateway) -> None:
+def test_an_address_outside_this_machine_is_not_called(call: Call, messaggisms_gateway: Gateway) -> None:
     send(call, "http://192.0.2.1/hook")
     messaggisms_gateway.advance(1)
     assert results(call, 1) == ["not called: only loopback addresses are"]
 
 
-def test_a_receiver_that_does_not_answer_holds_up_nobody(call: Call, messaggisms_gateway: Gateway) -> None:
+def test_a_silent_receiver_does_not_block_other_requests(call: Call, messaggisms_gateway: Gateway) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         send(call, f"http://127.0.0.1:{silent.getsockname()[1]}/")
         messaggisms_gateway.advance(1)
@@ -147,5 +147,5 @@ def test_a_receiver_that_does_not_answer_holds_up_nobody(call: Call, messaggisms
         ("", False),
     ],
 )
-def test_only_loopback_addresses_are_inside(url: str, inside: bool) -> None:
+def test_only_loopback_urls_are_on_this_machine(url: str, inside: bool) -> None:
     assert is_loopback_url(url) is inside

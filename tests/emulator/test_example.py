@@ -1,4 +1,4 @@
-"""The example in the pytest plugin's docstring, run as it stands there, with a real Airflow."""
+"""The example in the pytest plugin's docstring, run unchanged with a real Airflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scripted failures: the script by itself, then what a client sees of each."""
+"""Scripted faults: first the script alone, then what a client sees of each fault."""
 
 from __future__ import annotations
 
@@ -10,22 +10,27 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from airflow_provider_messaggisms.emulator.faults import Fault, Script, read_command, read_fault
+from airflow_provider_messaggisms.emulator.control.fault_script import (
+    Fault,
+    FaultScript,
+    read_fault,
+    read_fault_option,
+)
 from airflow_provider_messaggisms.emulator.pytest_plugin import Exchange, Gateway
-from tests.emulator.conftest import Answer, Call
+from tests.emulator.conftest import Call, Reply
 
 SEND = {"sender": "ops", "body": "hello", "recipients": "+39-3491234567"}
 LOST = (http.client.RemoteDisconnected, ConnectionResetError)
 
 
-def chosen(script: Script, requests: str, now: float = 0.0) -> list[str]:
-    """What goes wrong with each request of a row like ``GET POST GET``."""
+def chosen(script: FaultScript, requests: str, now: float = 0.0) -> list[str]:
+    """Name the fault of each request in a series like ``GET POST GET``."""
     faults = [script.choose(method, "/messages/", "/messages/", now) for method in requests.split()]
     return [fault.kind if fault else "-" for fault in faults]
 
 
-def script(*faults: dict[str, Any]) -> Script:
-    written = Script()
+def script(*faults: dict[str, Any]) -> FaultScript:
+    written = FaultScript()
     for fault in faults:
         written.add(read_fault(fault), now=0.0)
     return written
@@ -34,16 +39,16 @@ def script(*faults: dict[str, Any]) -> Script:
 # --- the script ---------------------------------------------------------------------------------------------------
 
 
-def test_a_fault_strikes_once_and_only_what_it_is_meant_for() -> None:
+def test_a_fault_hits_one_request_of_its_method() -> None:
     assert chosen(script({"kind": "drop_after", "method": "post"}), "GET POST POST") == ["-", "drop_after", "-"]
 
 
-def test_a_fault_can_wait_and_can_strike_several_times() -> None:
+def test_a_fault_can_let_requests_pass_and_hit_several() -> None:
     waiting = script({"kind": "malformed", "after": 1, "times": 2})
     assert chosen(waiting, "GET GET GET GET") == ["-", "malformed", "malformed", "-"]
 
 
-def test_faults_strike_in_the_order_in_which_they_were_given() -> None:
+def test_faults_hit_in_the_order_in_which_they_were_added() -> None:
     assert chosen(script({"kind": "drop_before"}, {"kind": "drop_after"}), "PUT PUT PUT") == [
         "drop_before",
         "drop_after",
@@ -51,13 +56,13 @@ def test_faults_strike_in_the_order_in_which_they_were_given() -> None:
     ]
 
 
-def test_an_outage_lasts_as_long_as_it_says() -> None:
+def test_an_outage_ends_after_its_seconds() -> None:
     outage = script({"kind": "drop_before", "times": 0, "for_seconds": 10})
     assert chosen(outage, "GET POST PUT", now=9.9) == ["drop_before"] * 3
     assert chosen(outage, "GET", now=10) == ["-"]
 
 
-def test_a_path_is_matched_as_such_or_by_its_pattern() -> None:
+def test_a_fault_matches_a_path_or_its_pattern() -> None:
     written = script(
         {"kind": "malformed", "path": "/messages/a"},
         {"kind": "truncated", "path": "/messages/{id}", "times": 0},
@@ -66,7 +71,7 @@ def test_a_path_is_matched_as_such_or_by_its_pattern() -> None:
     assert [fault.kind for fault in kinds if fault] == ["malformed", "truncated", "truncated"]
 
 
-def test_chance_is_repeatable() -> None:
+def test_a_fault_with_a_chance_is_repeatable() -> None:
     row = "GET " * 50
     first, second = (chosen(script({"kind": "drop_before", "times": 0, "chance": 0.5, "seed": 7}), row) for _ in "12")
     assert first == second
@@ -74,7 +79,7 @@ def test_chance_is_repeatable() -> None:
 
 
 @pytest.mark.parametrize(
-    "nonsense",
+    "invalid",
     [
         {},
         {"kind": "explode"},
@@ -87,21 +92,21 @@ def test_chance_is_repeatable() -> None:
     ],
     ids=str,
 )
-def test_a_fault_that_makes_no_sense_is_refused(nonsense: dict[str, Any]) -> None:
+def test_an_invalid_fault_is_refused(invalid: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        read_fault(nonsense)
+        read_fault(invalid)
 
 
-def test_a_fault_can_be_written_on_the_command_line() -> None:
-    assert read_command("drop_after:method=POST,times=2") == Fault(kind="drop_after", method="POST", times=2)
-    assert read_command("no_credit") == Fault(kind="no_credit")
+def test_a_fault_can_be_read_from_the_command_line() -> None:
+    assert read_fault_option("drop_after:method=POST,times=2") == Fault(kind="drop_after", method="POST", times=2)
+    assert read_fault_option("no_credit") == Fault(kind="no_credit")
 
 
 # --- what a client sees -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("kind", "sms"), [("drop_before", 0), ("drop_after", 1)])
-def test_a_connection_is_cut_before_or_after_the_send(
+def test_a_connection_is_closed_before_or_after_the_send(
     call: Call, messaggisms_gateway: Gateway, kind: str, sms: int
 ) -> None:
     messaggisms_gateway.fail_next(kind)
@@ -113,9 +118,7 @@ def test_a_connection_is_cut_before_or_after_the_send(
 
 
 @pytest.mark.parametrize(("kind", "sms"), [("status_before", 0), ("status_after", 1)])
-def test_a_proxys_page_takes_the_place_of_the_answer(
-    call: Call, messaggisms_gateway: Gateway, kind: str, sms: int
-) -> None:
+def test_a_proxys_page_replaces_the_response(call: Call, messaggisms_gateway: Gateway, kind: str, sms: int) -> None:
     messaggisms_gateway.fail_next(kind, status=502)
     answer = call("POST", "/messages/", SEND)
     assert answer.status == 502
@@ -123,7 +126,7 @@ def test_a_proxys_page_takes_the_place_of_the_answer(
     assert len(messaggisms_gateway.inbox()) == sms
 
 
-def test_malformed_json_is_half_of_the_answer(call: Call, messaggisms_gateway: Gateway) -> None:
+def test_malformed_json_is_half_of_the_response(call: Call, messaggisms_gateway: Gateway) -> None:
     messaggisms_gateway.fail_next("malformed")
     answer = call("POST", "/messages/", SEND)
     assert answer.status == 201
@@ -132,7 +135,7 @@ def test_malformed_json_is_half_of_the_answer(call: Call, messaggisms_gateway: G
     assert len(messaggisms_gateway.inbox()) == 1
 
 
-def test_a_truncated_answer_announces_more_than_it_sends(call: Call, messaggisms_gateway: Gateway) -> None:
+def test_a_truncated_response_announces_more_than_it_sends(call: Call, messaggisms_gateway: Gateway) -> None:
     messaggisms_gateway.fail_next("truncated")
     with pytest.raises(http.client.IncompleteRead) as incomplete:
         call("POST", "/messages/", SEND)
@@ -140,7 +143,7 @@ def test_a_truncated_answer_announces_more_than_it_sends(call: Call, messaggisms
     assert len(messaggisms_gateway.inbox()) == 1
 
 
-def test_refusals_can_be_scripted(call: Call, messaggisms_gateway: Gateway) -> None:
+def test_error_responses_can_be_scripted(call: Call, messaggisms_gateway: Gateway) -> None:
     messaggisms_gateway.fail_next("rate_limit", retry_after=7)
     messaggisms_gateway.fail_next("expired_token")
     messaggisms_gateway.fail_next("no_credit")
@@ -155,11 +158,11 @@ def test_refusals_can_be_scripted(call: Call, messaggisms_gateway: Gateway) -> N
 
 
 @pytest.mark.parametrize(("kind", "sms_meanwhile"), [("slow_before", 0), ("slow_after", 1)])
-def test_a_slow_answer_holds_up_nobody_else(
+def test_a_slow_response_does_not_block_other_requests(
     call: Call, messaggisms_gateway: Gateway, kind: str, sms_meanwhile: int
 ) -> None:
     messaggisms_gateway.fail_next(kind, method="POST", seconds=1)
-    answers: list[Answer] = []
+    answers: list[Reply] = []
     waiting = threading.Thread(target=lambda: answers.append(call("POST", "/messages/", SEND)))
     waiting.start()
     while not messaggisms_gateway.requests():
@@ -172,7 +175,7 @@ def test_a_slow_answer_holds_up_nobody_else(
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/messages/"), ("PUT", "/messages/{id}")])
-def test_a_slow_gateway_handles_what_its_client_has_given_up(
+def test_a_slow_gateway_handles_a_request_its_client_gave_up(
     call: Call, messaggisms_gateway: Gateway, method: str, path: str
 ) -> None:
     message_id = call("POST", "/messages/", SEND | {"transaction": True}).json["data"][0]["id"]
@@ -211,7 +214,7 @@ def test_faults_are_shown_and_cleared(call: Call, messaggisms_gateway: Gateway) 
     assert call("POST", "/_emulator/faults", {"kind": "explode"}, token=None).status == 422
 
 
-def test_the_token_can_lack_a_scope(call: Call, messaggisms_gateway: Gateway) -> None:
+def test_a_token_can_lack_a_scope(call: Call, messaggisms_gateway: Gateway) -> None:
     messaggisms_gateway.reset(tokens={"reader": ["GET"]})
     answer = call("POST", "/messages/", SEND, token="reader")
     assert (answer.status, answer.json["error"], answer.json["success"]) == (403, 403, False)
@@ -220,7 +223,7 @@ def test_the_token_can_lack_a_scope(call: Call, messaggisms_gateway: Gateway) ->
     assert call("GET", "/messages/", token="reader").status == 401
 
 
-def test_what_comes_late_from_before_a_reset_is_not_handled(call: Call, messaggisms_gateway: Gateway) -> None:
+def test_a_delayed_request_from_before_a_reset_is_not_handled(call: Call, messaggisms_gateway: Gateway) -> None:
     messaggisms_gateway.fail_next("slow_before", method="POST", seconds=0.5)
     lost: list[BaseException] = []
 

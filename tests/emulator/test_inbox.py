@@ -1,4 +1,4 @@
-"""The inbox page in a real headless Chromium: what a person sees there, and can do."""
+"""The inbox page in a real headless Chromium: what a user sees there, and can do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.emulator.browser import Page, start_chromium
 from tests.emulator.conftest import Call
 from tests.emulator.foreign_site import foreign_site
 
-ADA, BOB, NOBODY, STUCK = "+39-3491234567", "+39-3497654321", "+39-3330000001", "+39-3330000004"
+ADA, BOB, UNKNOWN, STUCK = "+39-3491234567", "+39-3497654321", "+39-3330000001", "+39-3330000004"
 ORIGIN = {"dag_id": "nightly", "run_id": "manual__2026-05-20", "task_id": "alarm", "map_index": 3}
 Send = Callable[..., str]
 
@@ -32,11 +32,11 @@ def chromium() -> Iterator[Chrome]:
 
 @pytest.fixture
 def page(chromium: Chrome, messaggisms_gateway: Gateway) -> Iterator[Page]:
-    """The page, not yet opened. No test may make the browser complain, or turn to anybody but the emulator."""
+    """The page, not yet opened. At the end, the browser has no errors and made requests to the emulator only."""
     page = Page(chromium, messaggisms_gateway.url)
     page.emulate()
     yield page
-    assert page.complaints() == []
+    assert page.errors() == []
     assert {urlsplit(url).netloc for url in page.requests()} <= {urlsplit(page.url).netloc}
 
 
@@ -46,8 +46,8 @@ def send(call: Call) -> Send:
 
     def sending(body: str, *numbers: str, sender: str = "Ops", dag: dict[str, Any] | None = None, **more: Any) -> str:
         custom = {"custom": json.dumps({"airflow": {"key": "k", **dag}})} if dag else {}
-        order = {"sender": sender, "body": body, "recipients": list(numbers or [ADA]), "options": custom | more}
-        answer = call("POST", "/messages/", order)
+        message = {"sender": sender, "body": body, "recipients": list(numbers or [ADA]), "options": custom | more}
+        answer = call("POST", "/messages/", message)
         assert answer.status == 201, answer.raw
         return str(answer.json["data"][0]["id"])
 
@@ -71,10 +71,10 @@ def test_an_sms_appears_without_reloading(page: Page, send: Send) -> None:
     assert page.run("return window.since") == "the beginning"
 
 
-def test_the_newest_is_on_top_and_states_change_as_time_passes(page: Page, send: Send, call: Call) -> None:
+def test_the_newest_is_on_top_and_states_change_with_time(page: Page, send: Send, call: Call) -> None:
     send("first")
     call("POST", "/_emulator/advance", {"seconds": 2})
-    send("second", NOBODY)
+    send("second", UNKNOWN)
     page.open()
     assert page.texts() == ["second", "first"]
     assert page.states() == ["accepted", "at the operator"]
@@ -91,9 +91,9 @@ def test_the_newest_is_on_top_and_states_change_as_time_passes(page: Page, send:
     ]
 
 
-def test_search_and_filters_narrow_what_is_shown_and_survive_a_reload(page: Page, send: Send, call: Call) -> None:
+def test_search_and_filters_work_and_survive_a_reload(page: Page, send: Send, call: Call) -> None:
     send("disk full", STUCK, dag=ORIGIN)
-    send("disk empty", NOBODY, sender="Nightly", dag=ORIGIN | {"dag_id": "weekly"})
+    send("disk empty", UNKNOWN, sender="Nightly", dag=ORIGIN | {"dag_id": "weekly"})
     send("disk", ADA)
     call("POST", "/_emulator/advance", {"seconds": 10})
     page.open()
@@ -117,7 +117,7 @@ def test_search_and_filters_narrow_what_is_shown_and_survive_a_reload(page: Page
     page.until(lambda: page.read("#count") == "0 SMS match, of 3.")
 
 
-def test_a_phone_shows_its_conversation_and_its_number_stays_in_the_browser(page: Page, send: Send, call: Call) -> None:
+def test_a_phone_shows_its_sms_and_its_number_is_in_no_url(page: Page, send: Send, call: Call) -> None:
     send("first", ADA, BOB)
     send("never arrives", STUCK)
     call("POST", "/_emulator/advance", {"seconds": 10})
@@ -138,7 +138,7 @@ def test_a_phone_shows_its_conversation_and_its_number_stays_in_the_browser(page
     assert not [url for url in page.requests() if "39" in urlsplit(url).path + urlsplit(url).query]
 
 
-def test_leaving_a_phone_leads_back_to_what_was_looked_for(page: Page, send: Send) -> None:
+def test_leaving_a_phone_returns_to_the_search(page: Page, send: Send) -> None:
     send("disk", ADA)
     send("fire", ADA)
     page.open("#text=disk")
@@ -149,9 +149,7 @@ def test_leaving_a_phone_leads_back_to_what_was_looked_for(page: Page, send: Sen
     page.until(lambda: page.texts() == ["disk"])
 
 
-def test_a_person_decides_what_becomes_of_a_stuck_sms(
-    page: Page, send: Send, call: Call, messaggisms_gateway: Gateway
-) -> None:
+def test_a_user_can_decide_a_stuck_sms(page: Page, send: Send, call: Call, messaggisms_gateway: Gateway) -> None:
     send("hello", STUCK)
     call("POST", "/_emulator/advance", {"seconds": 10})
     page.open()
@@ -162,7 +160,7 @@ def test_a_person_decides_what_becomes_of_a_stuck_sms(
     assert [sms.state for sms in messaggisms_gateway.inbox()] == ["EXPIRED_EXPIRED"]
 
 
-def test_clearing_asks_first_and_the_gateway_remembers(page: Page, send: Send, call: Call) -> None:
+def test_clearing_asks_first_and_keeps_the_messages(page: Page, send: Send, call: Call) -> None:
     message_id = send("hello")
     page.open()
     page.button("Clear inbox…").click()
@@ -185,7 +183,7 @@ HOSTILE = [
 ]
 
 
-def test_markup_in_an_sms_is_text_and_nothing_of_it_runs(page: Page, send: Send) -> None:
+def test_markup_in_an_sms_is_shown_as_text_and_does_not_run(page: Page, send: Send) -> None:
     for text in HOSTILE:
         send(text, sender="<b>x</b>", dag=dict.fromkeys(("dag_id", "task_id", "run_id"), text))
     page.open()
@@ -199,14 +197,14 @@ def test_markup_in_an_sms_is_text_and_nothing_of_it_runs(page: Page, send: Send)
     assert page.run("return document.querySelectorAll('main :is(img, script, svg, b:not([data-is]))').length") == 0
 
 
-def test_the_policy_refuses_what_textcontent_would_have_to_prevent(page: Page) -> None:
+def test_the_policy_refuses_inner_html(page: Page) -> None:
     page.open()
     page.run("try { document.body.innerHTML = '<img src=x>' } catch (error) { window.refused = error.name }")
     assert page.run("return window.refused") == "TypeError"
-    assert any("TrustedHTML" in complaint for complaint in page.complaints())
+    assert any("TrustedHTML" in error for error in page.errors())
 
 
-def test_a_newcomer_finds_a_line_that_works_and_the_connection(
+def test_the_empty_page_shows_a_working_curl_and_the_connection(
     page: Page, call: Call, messaggisms_gateway: Gateway
 ) -> None:
     page.open()
@@ -222,37 +220,37 @@ def test_a_newcomer_finds_a_line_that_works_and_the_connection(
 
 
 @pytest.fixture
-def hurried() -> Iterator[str]:
-    """The address of an emulator whose clock runs, and whose token somebody chose."""
+def running() -> Iterator[str]:
+    """The address of an emulator with a running clock and a token of its own."""
     command = [sys.executable, "-m", "airflow_provider_messaggisms.emulator", "--stop-with-stdin"]
-    command += ["--port", "0", "--speed", "60", "--token", "chosen-by-somebody"]
+    command += ["--port", "0", "--speed", "60", "--token", "not-the-default"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         yield process.stdout.readline().rpartition(" ")[2].strip()
         process.terminate()
 
 
-def test_a_clock_that_runs_cannot_be_pushed_and_a_chosen_token_is_not_told(chromium: Chrome, hurried: str) -> None:
-    page = Page(chromium, hurried)
+def test_a_running_clock_has_no_buttons_and_a_secret_token_is_hidden(chromium: Chrome, running: str) -> None:
+    page = Page(chromium, running)
     page.open()
     assert "Clock in Rome, 60 times as fast" in page.read("header")
     assert page.all("#advance button") == []
     before = page.read("#now")
     page.until(lambda: page.read("#now") != before)
     assert "Bearer TOKEN'" in page.read("#curl")
-    assert page.read("#chosen") == "TOKEN is the one that the emulator was started with."
-    assert "chosen-by-somebody" not in page.driver.page_source
+    assert page.read("#chosen") == "TOKEN is the token that the emulator was started with."
+    assert "not-the-default" not in page.driver.page_source
     page.forget()
 
 
-def test_what_is_at_the_gateway_and_on_no_phone_is_told(page: Page, call: Call) -> None:
+def test_messages_that_reach_no_phone_are_mentioned(page: Page, call: Call) -> None:
     body = {"sender": "Ops", "body": "hello", "recipients": [ADA]}
     call("POST", "/messages/", body | {"transaction": True})
     page.open()
     assert page.read("#held") == "At the gateway, on no phone: 1 transaction is open."
 
 
-def test_everything_can_be_reached_and_pressed_with_the_keyboard(page: Page, send: Send, call: Call) -> None:
+def test_all_controls_can_be_used_with_the_keyboard(page: Page, send: Send, call: Call) -> None:
     send("hello", STUCK)
     call("POST", "/_emulator/advance", {"seconds": 10})
     page.open()
@@ -292,25 +290,25 @@ def test_ten_thousand_sms_are_counted_and_fifty_are_shown(page: Page, send: Send
     page.until(lambda: page.all(".sms [data-is=number]") == ["+39-3490004321"])
 
 
-def test_every_word_stands_out_from_its_ground_in_light_and_dark(page: Page, send: Send, call: Call) -> None:
-    def all_stand_out() -> None:
+def test_all_words_have_enough_contrast_in_light_and_dark(page: Page, send: Send, call: Call) -> None:
+    def check_contrast() -> None:
         for scheme in ("dark", "light"):
             page.emulate(scheme=scheme)
             assert page.faint_words() == []
 
     page.open()
-    all_stand_out()
-    send("hello", ADA, NOBODY, STUCK)
+    check_contrast()
+    send("hello", ADA, UNKNOWN, STUCK)
     call("POST", "/_emulator/advance", {"seconds": 10})
     send("on its way", STUCK)
     page.until(lambda: len(page.texts()) == 4)
-    all_stand_out()
+    check_contrast()
     page.open(f"#phone={STUCK}")
-    all_stand_out()
+    check_contrast()
 
 
 @pytest.mark.parametrize("fragment", ["", f"#phone={STUCK}"])
-def test_a_narrow_screen_needs_no_scrolling_sideways(page: Page, send: Send, fragment: str) -> None:
+def test_a_narrow_screen_needs_no_horizontal_scrolling(page: Page, send: Send, fragment: str) -> None:
     page.emulate(width=320)
     send("x" * 300, STUCK, dag=ORIGIN | {"run_id": "y" * 200})
     page.open(fragment)
@@ -318,7 +316,7 @@ def test_a_narrow_screen_needs_no_scrolling_sideways(page: Page, send: Send, fra
     assert page.run("return document.documentElement.scrollWidth") <= 320
 
 
-def test_an_emulator_that_does_not_answer_is_told_and_comes_back(page: Page, send: Send) -> None:
+def test_the_page_reports_a_lost_emulator_and_recovers(page: Page, send: Send) -> None:
     page.open()
     network = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
     page.driver.execute_cdp_cmd("Network.enable", {})
@@ -328,10 +326,10 @@ def test_an_emulator_that_does_not_answer_is_told_and_comes_back(page: Page, sen
     send("hello")
     page.until(lambda: page.texts() == ["hello"])
     assert page.read("#trouble") == ""
-    page.complaints()
+    page.errors()
 
 
-def test_a_page_of_another_site_can_neither_act_nor_read_nor_frame(
+def test_a_page_of_another_site_cannot_act_or_read_or_frame(
     chromium: Chrome, messaggisms_gateway: Gateway, send: Send
 ) -> None:
     page = Page(chromium, messaggisms_gateway.url)
@@ -341,5 +339,5 @@ def test_a_page_of_another_site_can_neither_act_nor_read_nor_frame(
         page.until(lambda: chromium.title != "busy")
     assert chromium.title.split() == ["fulfilled"] * 2 + ["rejected"] * 3
     assert [sms.state for sms in messaggisms_gateway.inbox()] == ["PENDING_ACCEPTED"]
-    assert any("frame-ancestors" in complaint for complaint in page.complaints())
+    assert any("frame-ancestors" in error for error in page.errors())
     page.forget()

@@ -1,4 +1,4 @@
-"""The emulator as a process: how it starts, what it says, how it ends."""
+"""The emulator as a process: how it starts, what it prints, how it ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Start emulators, and end those that the test has not ended."""
+    """Start emulators, and kill those that still run at the end."""
     running: list[subprocess.Popen[str]] = []
 
     def starter(*options: str, command: Sequence[str] = COMMAND) -> subprocess.Popen[str]:
@@ -41,7 +41,7 @@ def first_line(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_it_says_where_it_listens_and_ends_well_on_a_signal(start: Start, ending: signal.Signals) -> None:
+def test_it_prints_its_address_and_ends_cleanly_on_a_signal(start: Start, ending: signal.Signals) -> None:
     process = start("--port", "0", "--speed", "60")
     announced, _, address = first_line(process).rpartition(" ")
     assert announced == "messaggisms-emulator listening on"
@@ -52,7 +52,7 @@ def test_it_says_where_it_listens_and_ends_well_on_a_signal(start: Start, ending
     assert (process.returncode, out, err) == (0, "", "")
 
 
-def test_it_does_not_outlive_whoever_started_it(start: Start) -> None:
+def test_it_ends_with_its_parent_process(start: Start) -> None:
     process = start("--port", "0", "--stop-with-stdin")
     first_line(process)
     assert process.stdin
@@ -60,7 +60,7 @@ def test_it_does_not_outlive_whoever_started_it(start: Start) -> None:
     assert process.wait(timeout=20) == 0
 
 
-def test_it_hides_from_other_machines_unless_told_otherwise(start: Start) -> None:
+def test_it_refuses_a_remote_host_unless_allowed(start: Start) -> None:
     process = start("--host", "0.0.0.0", "--port", "0")
     _, err = process.communicate(timeout=20)
     assert process.returncode == 2
@@ -69,7 +69,7 @@ def test_it_hides_from_other_machines_unless_told_otherwise(start: Start) -> Non
     assert first_line(permitted).startswith("messaggisms-emulator listening on http://0.0.0.0:")
 
 
-def test_a_port_that_is_taken_is_said_so(start: Start) -> None:
+def test_a_taken_port_is_reported(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         process = start("--port", str(taken.getsockname()[1]))
         _, err = process.communicate(timeout=20)
@@ -77,7 +77,7 @@ def test_a_port_that_is_taken_is_said_so(start: Start) -> None:
     assert "cannot listen on 127.0.0.1" in err
 
 
-def test_connections_can_be_cut_without_the_faster_reader_of_http(start: Start) -> None:
+def test_faults_also_work_without_httptools(start: Start) -> None:
     without = (
         "import sys; sys.modules['httptools'] = None; from airflow_provider_messaggisms.emulator.__main__ import main"
     )
@@ -99,7 +99,7 @@ def test_connections_can_be_cut_without_the_faster_reader_of_http(start: Start) 
     assert process.communicate(timeout=20) == ("", "")
 
 
-def test_faults_and_limited_tokens_can_come_with_the_command(start: Start) -> None:
+def test_faults_and_limited_tokens_can_be_options(start: Start) -> None:
     process = start("--port", "0", "--fault", "status_before:status=502", "--limited-token", "reader:GET")
     request = urllib.request.Request(f"{first_line(process).rpartition(' ')[2]}/messages/")
     request.add_header("Authorization", "Bearer reader")
@@ -129,7 +129,7 @@ def test_faults_and_limited_tokens_can_come_with_the_command(start: Start) -> No
     ],
     ids=" ".join,
 )
-def test_an_option_that_makes_no_sense_is_refused(start: Start, options: list[str]) -> None:
+def test_an_invalid_option_is_refused(start: Start, options: list[str]) -> None:
     process = start("--port", "0", *options)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 2
@@ -137,7 +137,7 @@ def test_an_option_that_makes_no_sense_is_refused(start: Start, options: list[st
     assert "Traceback" not in err
 
 
-def test_a_clock_that_stands_still_has_a_name_of_its_own(start: Start) -> None:
+def test_a_speed_of_zero_suggests_the_manual_clock(start: Start) -> None:
     process = start("--speed", "0")
     _, err = process.communicate(timeout=20)
     assert process.returncode == 2

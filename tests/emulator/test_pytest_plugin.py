@@ -1,4 +1,4 @@
-"""The fixture that teams get for their own tests, tried the way they use it: in a pytest of its own."""
+"""The fixture that teams use in their own tests, in a pytest process of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_messaggisms.emulator.personality import Personality
+from airflow_provider_messaggisms.emulator.account.personality import Personality
 from airflow_provider_messaggisms.emulator.pytest_plugin import Exchange, Gateway
 from tests.emulator.conftest import Call
 
@@ -22,7 +22,7 @@ SEND = {
 }
 
 
-def test_what_the_phone_received_is_told_in_full(messaggisms_gateway: Gateway, call: Call) -> None:
+def test_an_sms_has_all_its_details(messaggisms_gateway: Gateway, call: Call) -> None:
     custom = '{"airflow": {"key": "k", "dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1}, "custom": 1}'
     answer = call("POST", "/messages/", SEND | {"options": {"custom": custom}})
     messaggisms_gateway.advance(10)
@@ -36,14 +36,14 @@ def test_what_the_phone_received_is_told_in_full(messaggisms_gateway: Gateway, c
 
 
 @pytest.mark.parametrize("custom", ["x", "[]", "{", '{"airflow": 5}', '{"airflow": {"dag_id": []}}', "[" * 5000])
-def test_a_custom_of_somebody_elses_is_no_trouble(messaggisms_gateway: Gateway, call: Call, custom: str) -> None:
+def test_a_custom_of_another_client_is_accepted(messaggisms_gateway: Gateway, call: Call, custom: str) -> None:
     assert call("POST", "/messages/", SEND | {"options": {"custom": custom}}).status == 201
     (sms,) = messaggisms_gateway.inbox()
     assert not sms.airflow
     assert sms.custom == custom
 
 
-def test_the_inbox_can_be_narrowed_and_a_stuck_sms_decided(messaggisms_gateway: Gateway, call: Call) -> None:
+def test_the_inbox_can_be_filtered_and_a_stuck_sms_decided(messaggisms_gateway: Gateway, call: Call) -> None:
     for number in ("+39-3490000005", "+39-3491234567", "+39-3490000005"):
         call("POST", "/messages/", SEND | {"recipients": number})
     messaggisms_gateway.advance(10)
@@ -87,7 +87,7 @@ def test_each_test_finds_an_empty_gateway_and_a_connection_to_it(pytester: pytes
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=3)
 
 
-def test_the_gateway_can_be_of_another_personality(pytester: pytest.Pytester) -> None:
+def test_the_gateway_can_have_another_personality(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import json, urllib.request
@@ -107,7 +107,7 @@ def test_the_gateway_can_be_of_another_personality(pytester: pytest.Pytester) ->
     chosen.assert_outcomes(passed=1)
     unknown = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--messaggisms-personality=mood=bad")
     unknown.assert_outcomes(errors=1)
-    unknown.stdout.fnmatch_lines("*--messaggisms-personality mood=bad: there are *custom_echo*")
+    unknown.stdout.fnmatch_lines("*--messaggisms-personality mood=bad: use one of *custom_echo*")
 
 
 def test_the_contrary_gateway_of_the_makefile_differs_in_every_switch() -> None:
@@ -118,7 +118,7 @@ def test_the_contrary_gateway_of_the_makefile_differs_in_every_switch() -> None:
     }
 
 
-def test_a_mistake_is_answered_with_what_the_emulator_says_of_it(messaggisms_gateway: Gateway) -> None:
+def test_an_invalid_argument_raises_the_emulators_reason(messaggisms_gateway: Gateway) -> None:
     with pytest.raises(ValueError, match=r"fault.*'explode'"):
         messaggisms_gateway.fail_next("explode")
     with pytest.raises(ValueError, match="limit"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from airflow_provider_messaggisms.emulator.personality import Personality
+from airflow_provider_messaggisms.emulator.account.personality import Personality
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.operators import MessaggiSmsSendTransactionOperator

@@ -1,0 +1,3 @@
+"""
+What a test does to the emulator from outside: reset it, move its clock, script failures, read which requests it got.
+"""
