@@ -13,6 +13,7 @@ from math import isfinite
 from typing import Any
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
+from airflow_provider_messaggisms.gateway.content import MessageContent
 from airflow_provider_messaggisms.gateway.phone import mask_numbers
 
 
@@ -78,6 +79,42 @@ def check_timedelta(name: str, value: Any) -> None:
     """
     if not isinstance(value, timedelta):
         raise ConfigurationError(f"{name}: expected a timedelta, got {type(value).__name__}")
+
+
+def literal(value: Any, default: Any = None) -> Any:
+    """Return a text without a template, a number or a flag as it is, and *default* for what is not known yet."""
+    if isinstance(value, str):
+        return default if "{" in value else value
+    return value if isinstance(value, bool | int | float) else default
+
+
+def check_literals(
+    *,
+    sender: Any = None,
+    body: Any = "x",
+    test: Any = False,
+    priority: Any = None,
+    flash: Any = None,
+    realtime: Any = None,
+    callback_url: Any = None,
+    callback_field: Any = None,
+) -> None:
+    """
+    Check the parts of a message as far as no template can change them: such an argument is wrong however the task runs.
+
+    :raises ConfigurationError: A part is invalid; the text names it.
+    """
+    text: Any = None if body is None else str(literal(body, "x"))
+    MessageContent(  # checks itself
+        sender=literal(sender) or "Airflow",
+        body=text,
+        test=as_flag("test", literal(test)) or False,
+        priority=as_number("priority", literal(priority)),
+        flash=as_flag("flash", literal(flash)),
+        realtime=as_flag("realtime", literal(realtime)),
+        callback_url=literal(callback_url) or None,
+        callback_field=None if callback_url else literal(callback_field) or None,
+    )
 
 
 def _excerpt(value: Any) -> str:

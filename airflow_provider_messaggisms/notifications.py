@@ -272,7 +272,7 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
             custom=marks(key, attempt, {**event.for_people(), "alarm_key": shown}),
         )
         post = calls.send_message(content, addressees)
-        _, cost = count_parts(body, addressees).settle(None, "fail")
+        _, cost = count_parts(body, addressees).fitted(None, "fail")
         return Alarm(
             key,
             mask_numbers(shown) if chosen else shown,

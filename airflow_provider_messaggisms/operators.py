@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
 
-from airflow_provider_messaggisms.arguments import as_number, check_choice, check_count
+from airflow_provider_messaggisms.arguments import as_number, check_choice, check_count, literal
 from airflow_provider_messaggisms.exceptions import (
     ConfigurationError,
     InvalidRequestError,
@@ -16,7 +16,7 @@ from airflow_provider_messaggisms.exceptions import (
     MessageNotFoundError,
     MessaggiSmsError,
 )
-from airflow_provider_messaggisms.gateway.cost import count_parts
+from airflow_provider_messaggisms.gateway.cost import PartsCounter
 from airflow_provider_messaggisms.gateway.idempotency import OUTCOME_UNKNOWN
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.recipients import RecipientList, Validate
@@ -24,7 +24,7 @@ from airflow_provider_messaggisms.gateway.send_date import send_day
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.permanent_errors import without_retries
 from airflow_provider_messaggisms.personal import Personal, personal_value
-from airflow_provider_messaggisms.sending.sending_operator import SendingOperator
+from airflow_provider_messaggisms.sending.sending_operator import Outgoing, SendingOperator
 from airflow_provider_messaggisms.waiting.waiting_operator import OptionallyWaitingOperator
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     # Imported where they are needed: every parse of a DAG file imports this module.
     from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce
-    from airflow_provider_messaggisms.sending.recipient_files import RecipientFile
-    from airflow_provider_messaggisms.sending.transactions import Guards, Transaction
+    from airflow_provider_messaggisms.sending.sending_operator import Recipients
+    from airflow_provider_messaggisms.sending.transactions import Transaction
 
 __all__ = [
     "MessaggiSmsCancelOperator",
@@ -55,28 +55,14 @@ class MessaggiSmsSendOperator(SendingOperator):
     invalid recipients, parts, price, credit and state, but no number and no text. Errors that no retry can cure fail
     the task at once.
 
-    See :class:`~airflow_provider_messaggisms.sending.sending_operator.SendingOperator` for the parameters; ``validate``
-    is ``full`` by default.
+    See :class:`~airflow_provider_messaggisms.sending.send_arguments.SendArguments` for the parameters; ``validate`` is
+    ``full`` by default.
 
     :raises ConfigurationError: An argument or the connection is wrong; the text names the field.
     :raises OutcomeUnknownError: No answer, and the gateway does not show the message; the next try looks again.
     :raises DeliveryError: The gateway calls recipients invalid, and ``on_invalid`` is ``fail`` or nobody is left.
     :raises GatewayError: The gateway refused.
     """
-
-    def _prepare(self, hook: MessaggiSmsHook, context: Context) -> tuple[ExactlyOnce, Callable[[], str]]:
-        recipients = self._read_listed(hook)
-        self._name_dropped(recipients.dropped)
-        once = self._once(hook, context, recipients.numbers)
-        options = self._options(hook, once)
-        options, _ = self._fitted(options, count_parts(options["body"], recipients), once)
-
-        def send() -> str:
-            message = self._send_plainly(hook, once, recipients.addressees, options)
-            self._account(context, message, dropped=len(recipients.dropped), repeated=recipients.repeated)
-            return message.id
-
-        return once, send
 
 
 class MessaggiSmsSendTransactionOperator(SendingOperator):
@@ -88,7 +74,7 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
     send, of which the price is known only afterwards.
 
     Returns and pushes what :class:`MessaggiSmsSendOperator` does; the parameters not named here are those of
-    :class:`~airflow_provider_messaggisms.sending.sending_operator.SendingOperator`.
+    :class:`~airflow_provider_messaggisms.sending.send_arguments.SendArguments`.
 
     :param recipients_path: Instead of ``recipients``: a CSV or JSON-lines file anywhere Airflow's ``ObjectStoragePath``
         reaches (``file:///data/people.csv``, ``s3://conn@bucket/people.jsonl``), UTF-8, with a column ``number``; the
@@ -103,6 +89,8 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
 
     template_fields: Sequence[str] = (*SendingOperator.template_fields, "recipients_path", "max_price_eur")
 
+    _recipients_required = False
+
     def __init__(
         self,
         *,
@@ -116,84 +104,29 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
         self.recipients_path = recipients_path
         self.chunk_size = chunk_size
         self.max_price_eur = max_price_eur
-        self._transaction: Transaction | None = None
+        #: What :meth:`on_kill` stops.
+        self._running: Transaction | None = None
+        with without_retries():  # in a mapped task, this runs in the task
+            check_count("chunk_size", chunk_size)
+            as_number("max_price_eur", literal(max_price_eur))
+            if (recipients_path is None) == (self.recipients is None):
+                raise ConfigurationError("recipients: give either recipients or recipients_path")
 
     def fields_come_later(self) -> bool:
         """Tell that with a file, the names of the fields are not known while the body is rendered."""
         return self.recipients_path is not None
 
-    def _prepare(self, hook: MessaggiSmsHook, context: Context) -> tuple[ExactlyOnce, Callable[[], str]]:
-        check_count("chunk_size", self.chunk_size)
-        limit = as_number("max_price_eur", self.max_price_eur)
-        recipients = self._read_recipients(hook)
-        self._name_dropped(recipients.dropped)
-        total = len(recipients.numbers)
-        left_out = {"dropped": len(recipients.dropped), "repeated": recipients.repeated}
-        once = self._once(hook, context, recipients.numbers)
-        options = self._options(hook, once)
-        tally = count_parts(options["body"], recipients) if isinstance(recipients, RecipientList) else recipients.tally
-        options, parts = self._fitted(options, tally, once)
+    def on_kill(self) -> None:
+        """Delete the open transaction, best effort: Airflow has stopped this task."""
+        if self._running is not None:
+            self._running.stop()
 
-        def send() -> str:
-            if total == 1:
-                message = self._send_plainly(hook, once, tuple(recipients), options)
-            else:
-                from airflow_provider_messaggisms.sending.transactions import Guards
-
-                guards = Guards(self.on_invalid, limit, parts)
-                message = self._send_in_chunks(once, guards, recipients, options)
-            self._account(context, message, **left_out)
-            return message.id
-
-        return once, send
-
-    def _send_in_chunks(
-        self,
-        once: ExactlyOnce,
-        guards: Guards,
-        recipients: RecipientList | RecipientFile,
-        options: dict[str, Any],
-    ) -> Message:
-        from airflow_provider_messaggisms.sending.transactions import Transaction
-
-        transaction = Transaction(once, guards, total=len(recipients.numbers), chunk_size=self.chunk_size)
-        self._transaction = transaction
-        message, adopted = transaction.send(recipients, options)
-        return self._adopted(message, once) if adopted else message
-
-    def _execute(self, context: Context, waited_until: datetime | None = None) -> str:
-        try:
-            return super()._execute(context, waited_until)
-        except Exception as error:
-            stopped = self._transaction is not None and self._transaction.stopped
-            if getattr(error, "permanent", False) or stopped or _is_last_try(context):
-                self._delete_open(context)
-            raise
-
-    def _delete_open(self, context: Context) -> None:
-        """Delete what this task leaves open, best effort: no try comes to complete it."""
-        from airflow_provider_messaggisms.sending.exactly_once import delete_open, left_open
-
-        try:
-            message_id = self._transaction.open_id if self._transaction is not None else None
-            message_id = message_id or left_open(context)
-            if message_id is None and self._last_once is not None:
-                found = self._last_once.settle()
-                message_id = found.id if found is not None and found.transaction else None
-            if message_id is not None:
-                with MessaggiSmsHook(self.messaggisms_conn_id) as hook:
-                    delete_open(hook, message_id)
-        except Exception as error:  # noqa: BLE001 (another error is being handled)
-            self.log.warning("Could not look for an open transaction: %s", type(error).__name__)
-
-    def _read_recipients(self, hook: MessaggiSmsHook) -> RecipientList | RecipientFile:
-        body, written = self._written_body(), personal_value(self.recipients)
-        if (self.recipients_path is None) == (written is None):
-            raise ConfigurationError("recipients: give either recipients or recipients_path")
+    def _read_recipients(self, hook: MessaggiSmsHook) -> Recipients:
         if self.recipients_path is None:
-            return self._read_listed(hook)
+            return super()._read_recipients(hook)
         from airflow_provider_messaggisms.sending.recipient_files import RecipientFile
 
+        body = self._as_text(personal_value(self.body))
         return RecipientFile(
             self.recipients_path,
             body=body if isinstance(body, str) else "",
@@ -203,13 +136,48 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
             names_of_airflow=self.body.names_of_airflow if isinstance(self.body, Personal) else frozenset(),
         )
 
-    def on_kill(self) -> None:
-        """Delete the open transaction, best effort: Airflow does not want this task any more."""
-        if self._transaction is not None:
-            self._transaction.stopped = True
-            # The task may be talking to Airflow just now; who asked it for the connection here would wait for himself.
-            with self._transaction.hook.again() as hook:
-                self._transaction.delete(hook)
+    def _count_parts(self, body: str, recipients: Recipients) -> PartsCounter:
+        if isinstance(recipients, RecipientList):
+            return super()._count_parts(body, recipients)
+        return recipients.tally  # the file was counted while it was read
+
+    def _compose(self, exactly_once: ExactlyOnce, recipients: Recipients) -> Outgoing:
+        as_number("max_price_eur", self.max_price_eur)  # before anything is sent
+        return super()._compose(exactly_once, recipients)
+
+    def _send(self, exactly_once: ExactlyOnce, outgoing: Outgoing, earlier: Message | None) -> Message:
+        from airflow_provider_messaggisms.sending.transactions import Guards, Transaction
+
+        total = len(outgoing.recipients.numbers)
+        if total == 1:
+            return super()._send(exactly_once, outgoing, earlier)
+        guards = Guards(self.on_invalid, as_number("max_price_eur", self.max_price_eur), outgoing.parts)
+        self._running = Transaction(exactly_once, guards, total=total, chunk_size=self.chunk_size)
+        return self._running.send(outgoing.recipients, outgoing.content, earlier)
+
+    def _adopt(self, exactly_once: ExactlyOnce, message: Message, recipients: Recipients) -> Message:
+        from airflow_provider_messaggisms.sending.transactions import check_complete
+
+        if len(recipients.numbers) > 1:
+            check_complete(message, len(recipients.numbers))
+        return super()._adopt(exactly_once, message, recipients)
+
+    def _clean_up(
+        self, context: Context, hook: MessaggiSmsHook, exactly_once: ExactlyOnce | None, error: Exception
+    ) -> None:
+        """Delete what this task leaves open, best effort, if no further try comes to complete it."""
+        from airflow_provider_messaggisms.sending.exactly_once import delete_open
+        from airflow_provider_messaggisms.sending.task_state import TaskState
+
+        stopped = self._running is not None and self._running.stopped
+        if not (getattr(error, "permanent", False) or stopped or _is_last_try(context)):
+            return
+        try:
+            open_id = TaskState(context).read().open_id if exactly_once is None else exactly_once.find_open()
+            if open_id is not None:
+                delete_open(hook, open_id)
+        except Exception as failed:  # noqa: BLE001 (another error is being handled)
+            self.log.warning("Could not look for an open transaction: %s", type(failed).__name__)
 
 
 #: Name in Airflow's task state of the message that may have been cancelled already.

@@ -94,7 +94,15 @@ def _body(body: Any) -> str:
     if not isinstance(body, str) or not body.strip():
         what = "is empty" if isinstance(body, str) else f"is not a text but {type(body).__name__}"
         raise ConfigurationError(f"body: the text of the SMS {what}")
-    return body
+    return _whole("body", body)
+
+
+def _whole(name: str, text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(f"{name}: the text holds half a character, which cannot be sent") from None
+    return text
 
 
 def check_flag(name: str, value: Any) -> bool | None:
@@ -118,8 +126,10 @@ def _priority(value: Any) -> float | None:
 
 def _custom(value: Any) -> str | None:
     """Make ``custom`` the string that the contract wants; anything else becomes JSON."""
-    if value is None or isinstance(value, str):
-        return value
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return _whole("custom", value)
     try:
         return msgspec.json.encode(value).decode()
     except (TypeError, ValueError, RecursionError) as error:

@@ -4,8 +4,8 @@ What a message will take before it is sent: its parts, counted recipient by reci
 Each recipient's fields count with their real lengths: one long name makes one SMS longer, one emoji in a name doubles
 its price. The recipients may come as a stream, so only the widths of their fields are kept, not the fields.
 
-Nobody knows a price before the gateway quotes it; its answer does, with the message. An estimate is therefore parts
-times the ``price_per_part_eur`` that somebody has written into the connection, and there is none without that.
+The price is unknown until the gateway quotes it, in its answer to the send. The estimate is therefore the parts times
+the connection's ``price_per_part_eur``; without that field there is no estimate.
 """
 
 from __future__ import annotations
@@ -45,7 +45,11 @@ class Cost(msgspec.Struct, frozen=True):
     exact: bool = True
 
     def described(self, price_per_part_eur: float | None) -> str:
-        """Tell it in one line. ``None`` for a price that nobody knows."""
+        """
+        Say it in one line.
+
+        :param price_per_part_eur: ``None`` if it is unknown.
+        """
         amount = f"{'' if self.exact else 'at most '}{self.parts} SMS part(s) in {' and '.join(self.encodings)}"
         if price_per_part_eur is None:
             price = "price unknown before the gateway quotes it"
@@ -85,7 +89,7 @@ class PartsCounter:
         self._most = max(self._most, size.parts)
         self._encodings.add(size.encoding)
 
-    def settle(self, max_parts: int | None, on_too_long: OnTooLong) -> tuple[str, Cost]:
+    def fitted(self, max_parts: int | None, on_too_long: OnTooLong) -> tuple[str, Cost]:
         """
         Return the text to send and what it takes.
 
@@ -127,7 +131,7 @@ class PartsCounter:
         return measure(fill(self._body, fields))
 
     def _widest(self, max_parts: int) -> list[dict[str, str]]:
-        """Make up the recipients that need the most room, in GSM-7 and, if somebody needs it, beyond."""
+        """Make up the recipients that need the most room, in GSM-7 and, if a real one needs it, beyond."""
         # A character of two units may leave the last unit of each part but one unused.
         spare = max_parts - 1 if self._doubled else 0
         people = [{name: _PLAIN * (self._widths[name] + spare) for name in self._names}]
@@ -136,12 +140,12 @@ class PartsCounter:
         return people
 
 
-def count_parts(body: str, addressees: Iterable[Recipient]) -> PartsCounter:
-    """Count the parts of a text over recipients that are all there."""
-    tally = PartsCounter(body)
-    for addressee in addressees:
-        tally.add(addressee.fields)
-    return tally
+def count_parts(body: str, recipients: Iterable[Recipient]) -> PartsCounter:
+    """Count the parts of a text over all of its recipients."""
+    counter = PartsCounter(body)
+    for recipient in recipients:
+        counter.add(recipient.fields)
+    return counter
 
 
 def check_max_parts(max_parts: Any) -> None:

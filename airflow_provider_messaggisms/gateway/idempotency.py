@@ -30,6 +30,9 @@ CLOCK_SKEW = timedelta(minutes=10)
 
 MAX_KEY_CHARACTERS = 200
 
+#: Seconds to wait before each look for a message whose answer was lost: about 10 s in all.
+LOOKUP_PAUSES_SECONDS = (0.5, 1.5, 3.0, 5.0)
+
 #: Errors after which the gateway may have acted on a call: no answer, a 5XX (a proxy may send one after the gateway
 #: accepted), an answer that cannot be read.
 OUTCOME_UNKNOWN = (OutcomeUnknownError, GatewayUnavailableError, ProtocolError)

@@ -2,21 +2,21 @@
 A message to many through the gateway's transaction, resumable after any crash.
 
 The first chunk opens the transaction, the next ones add to it, and the last one goes with the call that closes it, so
-no call carries an empty list of recipients, of which nobody documents that it is accepted. Until it is closed the
-gateway sends nothing: what is wrong by then is deleted, and nothing half-built ever goes out.
+that no call carries an empty list of recipients: it is undocumented whether that is accepted. The gateway sends nothing
+until the transaction is closed. If something is found wrong before that, the message is deleted, so nothing half-built
+goes out.
 
-Whatever a try left behind is found by its key. The numbers that the gateway has already are read back and only the
-missing ones are added, for nobody documents whether it merges a number that it has. A close that is refused with 212
-means that an earlier close worked.
+What an earlier try left behind is found as ``exactly_once`` says. The numbers that the gateway has are read back and
+only the missing ones are added: it is undocumented whether it merges a number that it has. A close that is refused with
+212 means that an earlier close worked.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from itertools import islice
-from typing import Any
 
 import msgspec
 
@@ -29,6 +29,8 @@ from airflow_provider_messaggisms.exceptions import (
     OutcomeUnknownError,
     ProtocolError,
 )
+from airflow_provider_messaggisms.gateway import calls
+from airflow_provider_messaggisms.gateway.content import MessageContent
 from airflow_provider_messaggisms.gateway.idempotency import OUTCOME_UNKNOWN
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.recipients import OnInvalid, Recipient
@@ -46,9 +48,9 @@ class Guards(msgspec.Struct, frozen=True):
     """
     What must hold while the transaction can still be deleted.
 
-    :param on_invalid: ``fail``: no number may be invalid in the gateway's eyes.
+    :param on_invalid: ``fail``: the gateway may call no number invalid.
     :param max_price_eur: What the whole message may cost, by the price that the gateway quotes; ``None`` for no limit.
-    :param parts: SMS parts of the whole message, for texts differ in length; ``None`` where nobody has counted them.
+    :param parts: SMS parts of the whole message, because texts differ in length; ``None`` if they are not counted.
     """
 
     on_invalid: OnInvalid = "fail"
@@ -87,147 +89,127 @@ class Guards(msgspec.Struct, frozen=True):
                 f"{expected:.2f} EUR for all {total}; the limit is {self.max_price_eur:.2f}. Nothing was sent"
             )
 
-    def is_too_dear(self, message: Message) -> bool:
-        """Tell whether a message that is closed has become dearer than was foreseen."""
+    def is_too_expensive(self, message: Message) -> bool:
+        """Tell whether a closed message costs more than was foreseen."""
         return self.max_price_eur is not None and (message.price or 0) > self.max_price_eur + 0.000_001
 
 
 class Transaction:
     """
-    One message to many, over all tries of its task.
+    One message to many, as one try of its task sends it.
 
-    :param once: The send; its key finds what an earlier try left behind.
+    :param exactly_once: The send; it finds what an earlier try left behind.
     :param total: How many recipients the message will have; at least 2.
     :param chunk_size: How many recipients one call carries at most.
     """
 
-    def __init__(
-        self,
-        once: ExactlyOnce,
-        guards: Guards,
-        *,
-        total: int,
-        chunk_size: int,
-    ) -> None:
-        self.once = once
-        self.hook: MessaggiSmsHook = once.hook
-        self.guards = guards
-        self.total = total
-        self.chunk_size = chunk_size
-        self.open_id: str | None = None
+    def __init__(self, exactly_once: ExactlyOnce, guards: Guards, *, total: int, chunk_size: int) -> None:
+        self.hook: MessaggiSmsHook = exactly_once.hook
         self.stopped = False
+        self._exactly_once = exactly_once
+        self._guards = guards
+        self._total = total
+        self._chunk_size = chunk_size
+        self._open_id: str | None = None
         self._added = 0
 
-    def send(self, addressees: Iterable[Recipient], options: dict[str, Any]) -> tuple[Message, bool]:
+    def send(self, recipients: Iterable[Recipient], content: MessageContent, earlier: Message | None) -> Message:
         """
-        Send to all, resuming what an earlier try began.
+        Send to all, resuming what an earlier try left open.
 
-        :param addressees: All of them, each number once, in any order; read as a stream.
-        :param options: What ``hook.send_message`` takes beside the recipients.
-        :returns: The closed message, and whether an earlier try had closed it already.
+        :param recipients: All of them, each number once, in any order; read as a stream.
+        :param earlier: What an earlier try left open, as ``ExactlyOnce.find_earlier`` gives it.
+        :returns: The closed message.
         """
-        message = self.once.settle()
-        if message is not None and not message.transaction:
-            return self._complete(message), True
-        if message is not None and message.body and _names(message.body) != _names(options["body"]):
-            # Its text is fixed, and the fields of those who are missing would not fill it in.
-            self.once.discard(message)
-            message = None
-        there: Set[str] = frozenset()
-        if message is not None:
-            self.open_id = message.id
-            there = self._already_there(message)
-            self._check(message)
-            log.info("Message %s is open and has %d recipient(s); adding the missing ones", message.id, len(there))
-        chunks = self._chunks(one for one in addressees if one.number not in there)
+        message = self._usable(earlier, content)
+        present = frozenset() if message is None else self._resume(message)
+        missing = (one for one in recipients if one.number not in present)
         self._heed_stop("before it was begun")
         if message is None:
-            first, _ = next(chunks)
-            message = self.once.send(lambda: self.hook.send_message(recipients=first, transaction=True, **options))
-            self.open_id = message.id
-            self._added = len(first)
-            self._check(message)
-        self.once.remember(message)
-        closed = None
-        for chunk, is_last in chunks:
-            closed = self._add(message.id, chunk, close=is_last)
-            if self.open_id is None:  # closed already
-                break
-        if closed is None:
-            closed = self._add(message.id, (), close=True)
-        self.open_id = None
-        self.once.remember(closed)
-        if (count := _count(closed)) > self.total:
-            raise DeliveryError(
-                f"message {closed.id} is closed with {count} recipients where there should be {self.total}: the "
-                "gateway handled a call late, and somebody may get it twice"
-            )
-        if self.guards.is_too_dear(closed):
-            log.warning("Message %s costs %s EUR, more than max_price_eur allows", closed.id, closed.price)
-        return self._complete(closed), False
+            message = self._open(missing, content)
+        self._exactly_once.remember(message)
+        closed = self._fill(message.id, missing)
+        self._open_id = None
+        self._exactly_once.remember(closed)
+        self._check_closed(closed)
+        return closed
 
-    def delete(self, hook: MessaggiSmsHook) -> None:
-        """Delete the open transaction, best effort: nothing of it goes out. A closed one is out of reach."""
-        message_id, self.open_id = self.open_id, None
-        if message_id is not None:
-            delete_open(hook, message_id)
+    def stop(self) -> None:
+        """
+        Delete the open transaction, best effort, and write nothing any more: Airflow has stopped the task.
 
-    def _already_there(self, message: Message) -> Set[str]:
-        there = self.hook.get_numbers(message.id)
+        It uses a hook of its own, because the task may be waiting for the answer of a call at this moment, and asking
+        Airflow for the connection here could deadlock.
+        """
+        self.stopped = True
+        with self.hook.again() as hook:
+            self._delete(hook)
+
+    def _usable(self, earlier: Message | None, content: MessageContent) -> Message | None:
+        """Return what an earlier try left open; delete it if the fields of the missing would not fill in its text."""
+        if earlier is None or not earlier.body or _names(earlier.body) == _names(content.body):
+            return earlier
+        self._exactly_once.discard(earlier)
+        return None
+
+    def _resume(self, message: Message) -> Set[str]:
+        """Take over an open message; return the numbers that it has."""
+        self._open_id = message.id
+        present = self.hook.get_numbers(message.id)
         self._added = _count(message)
-        listed = message.recipients.invalid.list
-        return there | {one for one in listed if isinstance(one, str)} if isinstance(listed, list) else there
+        invalid = message.recipients.invalid.list
+        if isinstance(invalid, list):
+            present = present | {one for one in invalid if isinstance(one, str)}
+        self._check(message)
+        log.info("Message %s is open and has %d recipient(s); adding the missing ones", message.id, len(present))
+        return present
 
-    def _chunks(self, addressees: Iterable[Recipient]) -> Iterator[tuple[list[Recipient], bool]]:
-        """
-        Cut into chunks and say which is the last. A message that fits into one chunk is cut in two when it is opened:
-        it takes one call to open the transaction and one, with somebody in it, to close it.
-        """
-        stream = iter(addressees)
-        opening = self.open_id is None
-        chunk = list(islice(stream, min(self.chunk_size, self.total - 1) if opening else self.chunk_size))
-        while chunk:
-            following = list(islice(stream, self.chunk_size))
-            yield chunk, not following
-            chunk = following
+    def _open(self, missing: Iterator[Recipient], content: MessageContent) -> Message:
+        """Open the transaction with the first chunk. It leaves at least one recipient for the call that closes it."""
+        first = list(islice(missing, min(self._chunk_size, self._total - 1)))
+        message = self._exactly_once.send(calls.send_message(content, first, transaction=True))
+        self._open_id = message.id
+        self._added = len(first)
+        self._check(message)
+        return message
 
-    def _add(self, message_id: str, chunk: Iterable[Recipient], *, close: bool) -> Message:
-        """Add a chunk, and close the transaction with it if it is the last."""
-        added = list(chunk)
-        self._heed_stop(f"before message {message_id} was complete")
-        if close and self._added + len(added) != self.total:
-            self.delete(self.hook)
-            raise ProtocolError(
-                f"message {message_id} has {self._added + len(added)} recipients where there should be {self.total}; "
-                "nothing was sent, and the next try builds it anew"
-            )
-        self.once.announce()
+    def _fill(self, message_id: str, missing: Iterator[Recipient]) -> Message:
+        """Add the missing recipients chunk by chunk; the call with the last chunk closes the transaction."""
         try:
-            message = self.hook.update_message(message_id, recipients=added, transaction=not close)
+            chunk = list(islice(missing, self._chunk_size))
+            while following := list(islice(missing, self._chunk_size)):
+                self._add(message_id, chunk, close=False)
+                chunk = following
+            return self._add(message_id, chunk, close=True)
         except MessageLockedError as error:
             if error.code != _CLOSED:
                 raise
             log.info("Message %s is closed already", message_id)
-            self.open_id = None
             return self.hook.get_message(message_id)
+
+    def _add(self, message_id: str, chunk: Sequence[Recipient], *, close: bool) -> Message:
+        self._heed_stop(f"before message {message_id} was complete")
+        expected = self._added + len(chunk)
+        if close:
+            self._check_count(message_id, expected)
+        put = calls.update_message(message_id, recipients=chunk, transaction=not close)
+        self._exactly_once.announce()
+        try:
+            message = self.hook.run(put)
         except InvalidRequestError as error:
-            if added:
+            if chunk:
                 raise
-            self.delete(self.hook)
-            raise OutcomeUnknownError(
-                f"message {message_id}: all recipients were there, but the gateway does not close it without a further "
-                f"one ({error}); it was deleted unsent, and the next try builds it anew"
-            ) from error
+            raise self._not_closable(message_id, error) from error
         except OUTCOME_UNKNOWN as error:
             log.warning("%s; looking whether the gateway has the recipients", error)
-            message = self._look_again(message_id, self._added + len(added), close=close, cause=error)
-        self._added += len(added)
+            message = self._look_again(message_id, expected, close=close, cause=error)
+        self._added = expected
         if not close:
             self._check(message)
         return message
 
     def _look_again(self, message_id: str, expected: int, *, close: bool, cause: Exception) -> Message:
-        for pause in self.once.pauses_seconds:
+        for pause in self._exactly_once.pauses_seconds:
             time.sleep(pause)
             try:
                 message = self.hook.get_message(message_id)
@@ -237,9 +219,17 @@ class Transaction:
             if not message.transaction if close else _count(message) >= expected:
                 return message
         raise OutcomeUnknownError(
-            f"{cause}. Message {message_id} (key {self.once.key}) does not show what the lost call carried yet; "
-            "the next try reads back which recipients are there and adds the missing ones"
+            f"{cause}. Message {message_id} (key {self._exactly_once.key}) does not show what the lost call carried "
+            "yet; the next try reads back which recipients are there and adds the missing ones"
         ) from cause
+
+    def _not_closable(self, message_id: str, error: InvalidRequestError) -> OutcomeUnknownError:
+        """Delete a message that has all its recipients and that the gateway does not close without a further one."""
+        self._delete(self.hook)
+        return OutcomeUnknownError(
+            f"message {message_id}: all recipients were there, but the gateway does not close it without a further "
+            f"one ({error}); it was deleted unsent, and the next try builds it anew"
+        )
 
     def _heed_stop(self, when: str) -> None:
         if self.stopped:
@@ -248,20 +238,49 @@ class Transaction:
     def _check(self, message: Message) -> None:
         """Ask the guards; what they refuse is deleted while it can be."""
         try:
-            self.guards.check(message, self._added, self.total)
+            self._guards.check(message, self._added, self._total)
         except MessaggiSmsError:
-            self.delete(self.hook)
+            self._delete(self.hook)
             raise
 
-    def _complete(self, message: Message) -> Message:
-        """Make sure that nobody was left out: a closed message takes no more recipients."""
-        count = _count(message)
-        if count < self.total:
-            raise DeliveryError(
-                f"message {message.id} is closed with {count} of {self.total} recipients: somebody else closed it. "
-                "The others get nothing; send to them with another idempotency_key"
+    def _check_count(self, message_id: str, count: int) -> None:
+        """Check before the close that the message will have each recipient once; delete it if it will not."""
+        if count != self._total:
+            self._delete(self.hook)
+            raise ProtocolError(
+                f"message {message_id} has {count} recipients where there should be {self._total}; "
+                "nothing was sent, and the next try builds it anew"
             )
-        return message
+
+    def _check_closed(self, message: Message) -> None:
+        if (count := _count(message)) > self._total:
+            raise DeliveryError(
+                f"message {message.id} is closed with {count} recipients where there should be {self._total}: the "
+                "gateway handled a call late, and somebody may get it twice"
+            )
+        if self._guards.is_too_expensive(message):
+            log.warning("Message %s costs %s EUR, more than max_price_eur allows", message.id, message.price)
+        check_complete(message, self._total)
+
+    def _delete(self, hook: MessaggiSmsHook) -> None:
+        """Delete the open transaction, best effort: nothing of it goes out. A closed one is out of reach."""
+        message_id, self._open_id = self._open_id, None
+        if message_id is not None:
+            delete_open(hook, message_id)
+
+
+def check_complete(message: Message, total: int) -> None:
+    """
+    Check that a closed message left out no recipient: it takes no more of them.
+
+    :raises DeliveryError: It has fewer than *total*.
+    """
+    count = _count(message)
+    if count < total:
+        raise DeliveryError(
+            f"message {message.id} is closed with {count} of {total} recipients: somebody else closed it. "
+            "The others get nothing; send to them with another idempotency_key"
+        )
 
 
 def _names(text: str) -> Set[str]:

@@ -12,10 +12,9 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, BaseOperator, chain, task
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
-from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator
-from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce
 from airflow_provider_messaggisms.sensors import MessaggiSmsDeliverySensor
 from tests.airflow.conftest import Run, posts
+from tests.airflow.sending.impatient import MessaggiSmsSendOperator
 from tests.conftest import AIRFLOW_HOME
 
 ANNA = {"number": "+39 349 123 4567", "fields": {"name": "Anna"}}
@@ -211,10 +210,7 @@ def test_a_dag_that_renders_native_objects_sends_what_is_written(run_dag: Run, m
 RETRIES: dict[str, Any] = {"retries": 2, "retry_delay": timedelta(0)}
 
 
-def test_retries_are_kept_for_what_they_can_cure(
-    run_dag: Run, messaggisms_gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ExactlyOnce, "pauses_seconds", (0.0, 0.05))
+def test_retries_are_kept_for_what_they_can_cure(run_dag: Run, messaggisms_gateway: Gateway) -> None:
     with DAG("retried", **START) as dag:
         steps: list[BaseOperator] = [
             operator(task_id="no_credit", **RETRIES),
@@ -251,7 +247,6 @@ TOKEN = "token" + "marker"
 def test_no_number_text_or_token_reaches_a_log_an_xcom_or_the_database(
     run_dag: Run, messaggisms_gateway: Gateway, monkeypatch: pytest.MonkeyPatch, said: Callable[[], str]
 ) -> None:
-    monkeypatch.setattr(ExactlyOnce, "pauses_seconds", (0.0,))
     messaggisms_gateway.reset(tokens={TOKEN: ["GET", "POST", "PUT", "DELETE"]})
     monkeypatch.setenv(
         "AIRFLOW_CONN_MESSAGGISMS_DEFAULT",

@@ -67,9 +67,9 @@ def _operator(url: str, path: str, body: str, *, try_number: int = 1) -> Callabl
 def _interrupted(url: str, path: str, body: str) -> Callable[[], object]:
     """A first try whose last call but one never arrives."""
     from airflow_provider_messaggisms.exceptions import MessaggiSmsError
-    from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce
+    from airflow_provider_messaggisms.operators import MessaggiSmsSendTransactionOperator
 
-    ExactlyOnce.pauses_seconds = (0.0,)
+    MessaggiSmsSendTransactionOperator.lookup_pauses_seconds = (0.0,)
     send = _operator(url, path, body)
 
     def try_to_send() -> None:

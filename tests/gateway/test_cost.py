@@ -23,54 +23,54 @@ NOBODY: Mapping[str, str] = {}
 
 
 def test_a_text_without_fields_takes_the_same_for_everybody() -> None:
-    body, cost = count_parts("x" * 161, [NOBODY] * 3).settle(None, "fail")
+    body, cost = count_parts("x" * 161, [NOBODY] * 3).fitted(None, "fail")
     assert body == "x" * 161
     assert cost == Cost(3, 6, ("GSM-7",))
 
 
 def test_fields_count_with_their_real_lengths() -> None:
     people = [{"name": "Anna"}, {"name": "A" * 20}]
-    _, cost = count_parts("{{name}}" + "x" * 150, people).settle(None, "fail")
+    _, cost = count_parts("{{name}}" + "x" * 150, people).fitted(None, "fail")
     assert cost == Cost(2, 3, ("GSM-7",))
 
 
 def test_one_name_beyond_gsm7_makes_one_sms_dearer() -> None:
     people = [{"name": "Anna"}, {"name": "Łucja"}]
-    _, cost = count_parts("{{name}}" + "x" * 100, people).settle(None, "fail")
+    _, cost = count_parts("{{name}}" + "x" * 100, people).fitted(None, "fail")
     assert cost == Cost(2, 3, ("GSM-7", "UCS-2"))
 
 
 def test_a_text_that_is_too_long_fails_and_says_what_to_do() -> None:
     with pytest.raises(ConfigurationError, match=r"2 SMS parts in GSM-7, max_parts allows 1; .*on_too_long='fit'"):
-        count_parts("x" * 161, [NOBODY]).settle(1, "fail")
+        count_parts("x" * 161, [NOBODY]).fitted(1, "fail")
 
 
 def test_a_text_that_is_too_long_for_one_recipient_fails() -> None:
     with pytest.raises(ConfigurationError, match="takes 2 SMS parts"):
-        count_parts("{{name}}" + "x" * 150, [{"name": "A"}, {"name": "A" * 11}]).settle(1, "fail")
+        count_parts("{{name}}" + "x" * 150, [{"name": "A"}, {"name": "A" * 11}]).fitted(1, "fail")
 
 
 def test_it_is_cut_to_fit_and_nothing_is_said_that_is_not_known() -> None:
-    body, cost = count_parts("x" * 500, [NOBODY] * 3).settle(2, "fit")
+    body, cost = count_parts("x" * 500, [NOBODY] * 3).fitted(2, "fit")
     assert measure(body).parts == 2
     assert cost == Cost(3, 6, ("GSM-7",), exact=False)
 
 
 def test_a_text_beyond_gsm7_is_made_plain_where_the_fields_allow_it() -> None:
-    body, cost = count_parts("{{name}}’s " + "x" * 200, [{"name": "Anna"}]).settle(1, "fit")
+    body, cost = count_parts("{{name}}’s " + "x" * 200, [{"name": "Anna"}]).fitted(1, "fit")
     assert body.startswith("{{name}}'s xxx")
     assert len(body) > 150
     assert cost.encodings == ("GSM-7",)
 
 
 def test_what_fits_is_not_touched() -> None:
-    body, cost = count_parts("“quoted” " * 5, [NOBODY]).settle(1, "fit")
+    body, cost = count_parts("“quoted” " * 5, [NOBODY]).fitted(1, "fit")
     assert body == "“quoted” " * 5
     assert cost == Cost(1, 1, ("UCS-2",))
 
 
 def test_nobody_takes_nothing() -> None:
-    assert count_parts("{{name}}", []).settle(1, "fail")[1] == Cost(0, 0, ())
+    assert count_parts("{{name}}", []).fitted(1, "fail")[1] == Cost(0, 0, ())
 
 
 _VALUES = st.text(st.sampled_from("ab€{}~é’ł🔥中 "), max_size=30)
@@ -85,7 +85,7 @@ def test_it_fits_for_everybody_whatever_they_are_called(
     words: list[str], people: list[dict[str, str]], max_parts: int
 ) -> None:
     text = "".join(words)
-    body, cost = count_parts(text, people).settle(max_parts, "fit")
+    body, cost = count_parts(text, people).fitted(max_parts, "fit")
     sizes = [measure(fill(body, fields)) for fields in people]
     assert all(size.parts <= max_parts for size in sizes)
     if cost.exact:

@@ -8,7 +8,7 @@ from typing import Any
 from airflow_provider_messaggisms.emulator.account.personality import Personality
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.operators import MessaggiSmsSendTransactionOperator
+from tests.airflow.sending.impatient import MessaggiSmsSendTransactionOperator
 
 PERSONALITIES = [
     {switch: value} for switch, values in Personality.choices().items() if switch != "send_times" for value in values

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
-from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator, MessaggiSmsSendTransactionOperator
+from tests.airflow.sending.impatient import MessaggiSmsSendOperator, MessaggiSmsSendTransactionOperator
 from tests.airflow.sending.tries import FAULTS, Outcome, Tries
 
 PEOPLE = [f"+39349123{1000 + i}" for i in range(5)]

@@ -16,20 +16,21 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
-import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError, NotSentError, OutcomeUnknownError
+from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.recipients import read_recipients
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.gateway.wire import Request, Response
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.permanent_errors import without_retries
-from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce, Origin, send_key
-from airflow_provider_messaggisms.sending.transactions import Guards, Transaction
+from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce, send_key
+from airflow_provider_messaggisms.sending.task_state import Origin
+from airflow_provider_messaggisms.sending.transactions import Guards, Transaction, check_complete
 from tests.airflow.conftest import TaskState
 
 
@@ -174,18 +175,18 @@ def attempt(number: int, transport: UnreliableTransport, context: dict[str, Any]
     addressees = read_recipients([f"+39-349{1000000 + i}" for i in range(people)], validate="possible").addressees
     numbers = [one.number for one in addressees]
     hook = HookToSimulation(transport)
-    once = ExactlyOnce(hook, context, key=send_key(Origin.of(context), numbers), sender="Airflow")
-    options: dict[str, Any] = {
-        "sender": "Airflow",
-        "body": "Hello",
-        "custom": {"airflow": {"key": once.key}},
-    }
+    key = send_key(Origin.of(context), numbers)
+    send = ExactlyOnce(hook, context, key=key, sender="Airflow", pauses_seconds=(0.0, 0.0))
+    content = hook.compose(sender="Airflow", body="Hello", custom=send.custom(None))
     try:
         with without_retries():
-            if people > 1:
-                Transaction(once, Guards(), total=people, chunk_size=chunk_size).send(addressees, options)
-            elif once.settle() is None:
-                once.send(lambda: hook.send_message(recipients=addressees, **options))
+            earlier = send.find_earlier()
+            if earlier is not None and not earlier.transaction:
+                check_complete(earlier, people)
+            elif people > 1:
+                Transaction(send, Guards(), total=people, chunk_size=chunk_size).send(addressees, content, earlier)
+            else:
+                send.send(calls.send_message(content, addressees))
     except AirflowFailException:
         raise
     except (MessaggiSmsError, Killed):
@@ -193,12 +194,7 @@ def attempt(number: int, transport: UnreliableTransport, context: dict[str, Any]
     return True
 
 
-@pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ExactlyOnce, "pauses_seconds", (0.0, 0.0))
-
-
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=600, deadline=None)
 @given(
     fates=st.lists(st.sampled_from(FATES), max_size=24),
     habits=st.builds(Habits, st.booleans(), st.booleans(), st.booleans(), st.booleans(), st.sampled_from([200, 201])),

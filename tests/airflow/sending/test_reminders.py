@@ -15,9 +15,8 @@ from airflow.providers.common.compat.sdk import DAG, AirflowFailException, TaskD
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.exceptions import ConfigurationError, OutcomeUnknownError
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator, MessaggiSmsSendTransactionOperator
-from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce
 from tests.airflow.conftest import Run, posts
+from tests.airflow.sending.impatient import MessaggiSmsSendOperator, MessaggiSmsSendTransactionOperator
 from tests.airflow.sending.many import left_open, people
 
 ROME = ZoneInfo("Europe/Rome")
@@ -39,11 +38,6 @@ def send(context: dict[str, Any], kind: str = "send", **arguments: Any) -> str:
 def now() -> datetime:
     """Tell the time."""
     return datetime.now(UTC)
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ExactlyOnce, "pauses_seconds", (0.0,))
 
 
 def with_extra(gateway: Gateway, monkeypatch: pytest.MonkeyPatch, **extra: Any) -> None:

@@ -13,9 +13,15 @@ import pytest
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError
+from airflow_provider_messaggisms.gateway import calls
+from airflow_provider_messaggisms.gateway.content import MessageContent
+from airflow_provider_messaggisms.gateway.idempotency import LOOKUP_PAUSES_SECONDS
 from airflow_provider_messaggisms.gateway.models import Message
-from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator
-from airflow_provider_messaggisms.sending.exactly_once import RECORD, ExactlyOnce, Origin, send_key
+from airflow_provider_messaggisms.gateway.recipients import Recipient
+from airflow_provider_messaggisms.gateway.wire import Call
+from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce, send_key
+from airflow_provider_messaggisms.sending.task_state import RECORD, Origin
+from tests.airflow.sending.impatient import MessaggiSmsSendOperator
 from tests.airflow.sending.tries import Tries
 
 ORIGIN: dict[str, Any] = {
@@ -57,6 +63,10 @@ class Hook:
         steps.close()
         return self.found.pop(0)
 
+    def run(self, call: Call[Message]) -> Message | None:
+        assert call.request.method == "POST"
+        return self.found.pop(0)
+
 
 def later_try(hook: Hook, *, seconds_ago: float | None) -> ExactlyOnce:
     last = datetime.now(UTC) - timedelta(seconds=seconds_ago or 0)
@@ -65,32 +75,25 @@ def later_try(hook: Hook, *, seconds_ago: float | None) -> ExactlyOnce:
     context: dict[str, Any] = {"ti": ti, "dag_run": None}
     if seconds_ago is not None:
         context["task_state_store"] = {RECORD: record}
-    return ExactlyOnce(hook, context, key="mine", sender="Airflow")  # type: ignore[arg-type]
+    return ExactlyOnce(hook, context, key="mine", sender="Airflow", pauses_seconds=(0.0, 1.0))  # type: ignore[arg-type]
 
 
-@pytest.fixture
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_messaggisms.sending.exactly_once.time.sleep", lambda _: None)
-
-
-@pytest.mark.usefixtures("_quick")
 def test_what_may_still_be_on_its_way_is_waited_for() -> None:
     message = Message(id="1")
     hook = Hook(None, None, message)
-    assert later_try(hook, seconds_ago=1).settle() is message
+    assert later_try(hook, seconds_ago=0).find_earlier() is message
     assert hook.found == []
 
 
-@pytest.mark.usefixtures("_quick")
 @pytest.mark.parametrize("seconds_ago", [60, None], ids=["long ago", "nobody knows when"])
 def test_what_is_not_there_after_a_while_is_not_waited_for(seconds_ago: float | None) -> None:
     hook = Hook(None, Message(id="1"))
-    assert later_try(hook, seconds_ago=seconds_ago).settle() is None
+    assert later_try(hook, seconds_ago=seconds_ago).find_earlier() is None
     assert len(hook.found) == 1
 
 
 def test_a_lost_answer_is_looked_for_some_ten_seconds() -> None:
-    assert 8 <= sum(ExactlyOnce.pauses_seconds) <= 12
+    assert 8 <= sum(LOOKUP_PAUSES_SECONDS) <= 12
 
 
 def test_a_sender_that_changes_between_two_tries_hides_nothing(messaggisms_gateway: Gateway, tmp_path: Path) -> None:
@@ -127,9 +130,12 @@ def test_on_airflow_2_an_orphan_finds_out_that_it_is_one(try_number: int, state:
             self.try_number, self.state = try_number, state
 
     ti = InDatabase(dag_id="dag", run_id="run", task_id="task", try_number=1, state="running")
-    once = ExactlyOnce(Hook(), {"ti": ti}, key="mine", sender="Airflow")  # type: ignore[arg-type]
+    hook = Hook(Message(id="1"))
+    send = ExactlyOnce(hook, {"ti": ti}, key="mine", sender="Airflow")  # type: ignore[arg-type]
+    post = calls.send_message(MessageContent(sender="Airflow", body="Hello"), [Recipient(NUMBERS[0])])
     if may_send:
-        assert once.send(lambda: Message(id="1")).id == "1"
+        assert send.send(post).id == "1"
     else:
         with pytest.raises(MessaggiSmsError, match=r"try 1 of this task has been superseded: try . is \w+; stopping"):
-            once.send(lambda: pytest.fail("it sent"))
+            send.send(post)
+        assert hook.found, "it sent"

@@ -21,14 +21,8 @@ from airflow_provider_messaggisms.exceptions import (
 )
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.operators import MessaggiSmsSendTransactionOperator
-from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce
 from tests.airflow.conftest import Run
 from tests.airflow.sending.many import PERSONALITIES, again, execute, left_open, people, phones, transaction, writes
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ExactlyOnce, "pauses_seconds", (0.0, 0.05))
 
 
 def interrupted(context: dict[str, Any], gateway: Gateway, *, max_tries: int = 8) -> MessaggiSmsSendTransactionOperator:
@@ -227,7 +221,12 @@ def test_what_the_last_try_leaves_open_is_deleted(
 @pytest.mark.parametrize("with_task_state", [True, False], ids=["task state", "no task state"])
 @pytest.mark.parametrize(
     "argument",
-    [{"max_parts": 1, "body": "x" * 200}, {"sender": "much too long a sender"}, {"body": ""}, {"recipients": []}],
+    [
+        {"max_parts": 1, "body": "x" * 200},
+        {"sender": "{{ a_long_sender }}"},
+        {"body": []},
+        {"recipients": ["+39 12"]},
+    ],
     ids=["max_parts", "sender", "body", "recipients"],
 )
 def test_what_an_earlier_try_left_open_is_deleted_when_a_later_one_cannot_even_begin(

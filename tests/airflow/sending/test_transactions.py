@@ -21,6 +21,7 @@ from airflow_provider_messaggisms.gateway.models import Invalid, Message, Recipi
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.sending.transactions import Guards
 from tests.airflow.conftest import plain
+from tests.airflow.puppet import Puppet, success
 from tests.airflow.sending.many import PERSONALITIES, execute, left_open, people, phones, transaction, writes
 
 # --- the calls --------------------------------------------------------------------------------------------------------
@@ -249,10 +250,14 @@ def test_the_price_of_texts_of_many_lengths_is_projected_from_their_parts(
 
 
 def test_a_price_that_rose_with_the_close_is_told_of(
-    context: dict[str, Any], messaggisms_gateway: Gateway, said: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+    context: dict[str, Any], puppet: Puppet, said: Callable[[], str]
 ) -> None:
-    monkeypatch.setattr(Guards, "check", lambda *_: None)
-    execute(context, max_price_eur=0.2)
+    opened, closed = {"valid": {"count": 1}}, {"valid": {"count": 2}}
+    puppet.answers(
+        success({"id": "m1", "transaction": True, "price": 0.05, "recipients": opened}, 201),
+        success({"id": "m1", "transaction": False, "price": 0.25, "recipients": closed}),
+    )
+    execute(context, recipients=people(2), max_price_eur=0.2)
     assert "costs 0.25 EUR, more than max_price_eur allows" in said()
 
 

@@ -22,7 +22,6 @@ from types import FrameType, SimpleNamespace
 from typing import Any
 
 import airflow_provider_messaggisms
-from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce
 
 MAX_TRIES = 8
 
@@ -102,7 +101,6 @@ class Tries:
     def _run(self, pipe: Any, kill_at_crossing: int | None, kill_at_line: int | None) -> None:
         from airflow.providers.common.compat.sdk import AirflowFailException
 
-        ExactlyOnce.pauses_seconds = (0.0, 0.05)
         time.sleep = _briefly(time.sleep)  # type: ignore[assignment]
         crossings = _Crossings(kill_at_crossing)
         ti = SimpleNamespace(

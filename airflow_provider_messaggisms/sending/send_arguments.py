@@ -1,0 +1,154 @@
+"""
+The parameters of the send operators, and what is wrong with them however the task runs.
+
+An argument that no template can change is checked here, so that it fails when the DAG is parsed. A template is checked
+when the task runs, before any money is spent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, ClassVar, get_args
+
+from airflow_provider_messaggisms.arguments import check_choice, check_literals, check_timedelta
+from airflow_provider_messaggisms.exceptions import ConfigurationError
+from airflow_provider_messaggisms.gateway.cost import OnTooLong, check_max_parts
+from airflow_provider_messaggisms.gateway.recipients import OnInvalid, Validate
+from airflow_provider_messaggisms.hooks import MessaggiSmsHook
+from airflow_provider_messaggisms.permanent_errors import without_retries
+from airflow_provider_messaggisms.personal_templates import PersonalTemplates
+from airflow_provider_messaggisms.waiting.waiting_operator import OptionallyWaitingOperator
+
+
+class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
+    """
+    Parameters of the send operators.
+
+    :param body: The text. ``{{name}}`` where ``name`` is a field of the recipients is filled by the gateway for each of
+        them; every other template is Airflow's. Templated.
+    :param recipients: A number as people write it, ``{"number": ..., "fields": {...}}``, or a list of these. Numbers
+        given twice are sent to once. Templated.
+    :param sender: 3 to 11 letters and digits, or 3 to 14 digits. Default: the connection's. Templated.
+    :param test: ``True`` simulates: the gateway sends nothing. Default ``False``. Templated.
+    :param priority: 1.0 (the gateway's default) or more; a higher one costs more and is sent earlier. Templated.
+    :param flash: Show the SMS at once on the screen instead of storing it. Templated.
+    :param realtime: Skip all queues, for one-time passwords; one a minute. Templated.
+    :param timestamp_send: The day to send on: a ``date``, ``2026-12-24``, ``24-12-2026``, or an instant that is
+        midnight in the connection's time zone; kept at the gateway until then. Default: now. Templated.
+    :param send_at: The moment to send at, to the second: an aware ``datetime`` or an ISO 8601 text with its offset. The
+        task defers until then and holds no worker slot, unless it is only seconds away; the gateway sees nothing
+        before. Templated.
+    :param send_at_grace: How late it may still be sent when ``send_at`` is past. Default one hour.
+    :param custom: Anything that JSON can hold, kept with the message. Templated.
+    :param callback_url: http(s) address that the gateway tells each change of state. Templated.
+    :param callback_field: Form field for that; without it the report is the raw body. Templated.
+    :param max_parts: Most SMS parts that the text may take for any recipient, their fields filled in; 1 or more.
+        Default: no limit.
+    :param on_too_long: ``fail`` (default): a text that takes more fails the task before anything is sent. ``fit``: it
+        is written in the plain alphabet of SMS where that saves parts, and cut in the middle.
+    :param on_invalid: ``fail`` (default): a number that cannot be sent to fails the task before anything is sent.
+        ``drop``: it is left out and reported. The same holds for a number that the gateway calls invalid.
+    :param validate: ``full`` checks whether a number can be a mobile or fixed line of its country; ``possible`` only
+        whether its length can be right.
+    :param idempotency_key: Replaces the key that is derived from dag, run, task, map index and recipients; 1 to 200
+        characters. Later tries of a task look for it, the first try does not, so it does not keep another task or run
+        from sending. It is shown in the log: put no number in it. Templated.
+    :param messaggisms_conn_id: Id of the connection. Default ``messaggisms_default``. Templated.
+
+    With ``wait_for_delivery=True`` the task ends when the SMS have arrived. See
+    :class:`~airflow_provider_messaggisms.waiting.waiting_operator.OptionallyWaitingOperator` for the waiting
+    parameters.
+    """
+
+    template_fields: Sequence[str] = (
+        "messaggisms_conn_id",
+        "recipients",
+        "body",
+        "sender",
+        "test",
+        "priority",
+        "flash",
+        "realtime",
+        "timestamp_send",
+        "send_at",
+        "custom",
+        "callback_url",
+        "callback_field",
+        "idempotency_key",
+    )
+    ui_color = "#d0e0e3"
+
+    #: Whether ``recipients`` is the only way to name them.
+    _recipients_required: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        body: str,
+        recipients: Any = None,
+        sender: str | None = None,
+        test: bool | str = False,
+        priority: float | str | None = None,
+        flash: bool | str | None = None,
+        realtime: bool | str | None = None,
+        timestamp_send: Any = None,
+        send_at: Any = None,
+        send_at_grace: timedelta = timedelta(hours=1),
+        custom: Any = None,
+        callback_url: str | None = None,
+        callback_field: str | None = None,
+        max_parts: int | None = None,
+        on_too_long: OnTooLong = "fail",
+        on_invalid: OnInvalid = "fail",
+        validate: Validate = "full",
+        idempotency_key: str | None = None,
+        messaggisms_conn_id: str = MessaggiSmsHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.body = body
+        self.recipients = recipients
+        self.sender = sender
+        self.test = test
+        self.priority = priority
+        self.flash = flash
+        self.realtime = realtime
+        self.timestamp_send = timestamp_send
+        self.send_at = send_at
+        self.send_at_grace = send_at_grace
+        self.custom = custom
+        self.callback_url = callback_url
+        self.callback_field = callback_field
+        self.max_parts = max_parts
+        self.on_too_long = on_too_long
+        self.on_invalid = on_invalid
+        self.validate = validate
+        self.idempotency_key = idempotency_key
+        self.messaggisms_conn_id = messaggisms_conn_id
+        with without_retries():  # in a mapped task, this runs in the task
+            self._check_arguments()
+
+    def _check_arguments(self) -> None:
+        """
+        Refuse what is wrong however the task runs.
+
+        :raises ConfigurationError: An argument is wrong.
+        """
+        check_choice("on_invalid", self.on_invalid, get_args(OnInvalid))
+        check_choice("validate", self.validate, get_args(Validate))
+        check_choice("on_too_long", self.on_too_long, get_args(OnTooLong))
+        check_max_parts(self.max_parts)
+        check_timedelta("send_at_grace", self.send_at_grace)
+        if self._recipients_required and self.recipients in (None, "", [], ()):
+            raise ConfigurationError("recipients: at least one is required")
+        check_literals(
+            sender=self.sender,
+            body=self.body,
+            test=self.test,
+            priority=self.priority,
+            flash=self.flash,
+            realtime=self.realtime,
+            callback_url=self.callback_url,
+            callback_field=self.callback_field,
+        )
