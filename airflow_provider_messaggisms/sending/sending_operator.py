@@ -27,11 +27,10 @@ from airflow_provider_messaggisms.gateway.send_date import instant_of, send_day
 from airflow_provider_messaggisms.gateway.sender import check_sender
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.links import show_page
+from airflow_provider_messaggisms.links import store_page
 from airflow_provider_messaggisms.permanent_errors import without_retries
 from airflow_provider_messaggisms.personal import personal_value
 from airflow_provider_messaggisms.personal_templates import PersonalTemplates
-from airflow_provider_messaggisms.waiting import trigger_event
 from airflow_provider_messaggisms.waiting.waiting_operator import OptionallyWaitingOperator
 
 if TYPE_CHECKING:
@@ -165,7 +164,7 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
             once, send = self._prepare(hook, context)
             self._wait_until_due(once, waited_until)
             message_id = send()
-            show_page(self, context, hook.settings, message_id)
+            store_page(context, hook.settings, message_id)
         return self.deliver(context, message_id)
 
     def _prepare(self, hook: MessaggiSmsHook, context: Context) -> tuple[ExactlyOnce, Callable[[], str]]:
@@ -177,7 +176,6 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
         check_choice("validate", self.validate, get_args(Validate))
         check_choice("on_too_long", self.on_too_long, get_args(OnTooLong))
         check_max_parts(self.max_parts)
-        self.check_wait()
         check_timedelta("send_at_grace", self.send_at_grace)
 
     def _wait_until_due(self, once: ExactlyOnce, waited_until: datetime | None) -> None:
@@ -190,7 +188,7 @@ class SendingOperator(PersonalTemplates, OptionallyWaitingOperator):
         late = datetime.now(UTC) - moment
         if late < timedelta(0):
             self.log.info("Waiting until %s", moment.isoformat())
-            if -late > timedelta(seconds=trigger_event.HANDOVER_SECONDS):
+            if -late > timedelta(seconds=self.handover_seconds):
                 from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
 
                 self.defer(trigger=TimeDeltaTrigger(-late), method_name="execute_at")
