@@ -7,15 +7,16 @@ when Airflow changes one of these.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator as Templater
+    from airflow.providers.common.compat.sdk import BaseSensorOperator as Sensor
     from airflow.providers.common.compat.sdk import Context
     from jinja2 import Environment
 else:
-    Templater = object
+    Sensor = Templater = object
 
 
 class RendersOwnFields(Templater):
@@ -48,3 +49,48 @@ class RendersOwnFields(Templater):
             self.render_own_field(name, context, jinja_env, seen_oids)
         others = [name for name in fields if name not in own]
         super()._do_render_template_fields(parent, others, context, jinja_env, seen_oids)
+
+
+class ChoosesPokeIntervals(Sensor):
+    """
+    Choose each pause between two pokes: overrides ``_get_next_poke_interval``.
+
+    The public ``poke_interval`` is not enough: it is one number for all pauses, and ours grow with the age of the wait,
+    follow a ``Retry-After`` and lead to a scheduled day. Sleeping in ``poke`` would not do either: in reschedule mode
+    only Airflow's own loop can free the worker slot, and it asks this method for how long.
+    """
+
+    def next_poke_interval(self, passed: float, airflows: float) -> float:
+        """
+        Return how many seconds to pause before the next poke. Called after each poke; it must not change anything.
+
+        :param passed: Seconds since the first poke, in whichever process that was.
+        :param airflows: The pause that Airflow would make, in seconds.
+        """
+        raise NotImplementedError
+
+    def _get_next_poke_interval(self, started_at: Any, run_duration: Callable[[], float], poke_count: int) -> float:
+        airflows = super()._get_next_poke_interval(started_at, run_duration, poke_count)
+        return self.next_poke_interval(run_duration(), float(airflows))
+
+
+def is_deferral_timeout(error: Exception) -> bool:
+    """
+    Tell whether Airflow fails a task because its deferral has lasted too long.
+
+    Airflow 3 raises ``TaskDeferralTimeout``. Airflow 2.11 lacks it and raises ``TaskDeferralError`` with this text.
+    """
+    kind = _deferral_timeout()
+    if kind is None:
+        return type(error).__name__ == "TaskDeferralError" and str(error) == "Trigger/execution timeout"
+    return isinstance(error, kind)
+
+
+def _deferral_timeout() -> type[Exception] | None:
+    try:
+        from airflow.sdk.exceptions import TaskDeferralTimeout
+    except ImportError:  # before Airflow 3.2
+        from airflow import exceptions
+
+        return getattr(exceptions, "TaskDeferralTimeout", None)
+    return TaskDeferralTimeout

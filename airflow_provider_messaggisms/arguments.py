@@ -15,6 +15,7 @@ from typing import Any
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.content import MessageContent
 from airflow_provider_messaggisms.gateway.phone import mask_numbers
+from airflow_provider_messaggisms.gateway.poll_interval import checked_seconds
 
 
 def as_flag(name: str, value: Any) -> bool | None:
@@ -69,6 +70,25 @@ def check_count(name: str, value: Any) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigurationError(f"{name}: {_excerpt(value)} is not a whole number of 1 or more")
+
+
+def check_flag(name: str, value: Any) -> None:
+    """
+    Check a flag that no template can change.
+
+    :raises ConfigurationError: It is not a ``bool``.
+    """
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name}: expected True or False, got {type(value).__name__}")
+
+
+def seconds_of(name: str, value: Any) -> float:
+    """
+    Read a duration, in seconds or as a ``timedelta``.
+
+    :raises ConfigurationError: It is neither, infinite or negative.
+    """
+    return checked_seconds(name, value.total_seconds() if isinstance(value, timedelta) else value)
 
 
 def check_timedelta(name: str, value: Any) -> None:

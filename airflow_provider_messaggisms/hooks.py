@@ -119,6 +119,16 @@ class MessaggiSmsHook(BaseHook):
             self._transport = SyncTransport(self.settings, total_seconds=self._longest_exchange)
         return self._transport
 
+    async def aget_conn(self) -> AsyncTransport:
+        """Return the transport of the methods that are awaited, connected lazily and kept until :meth:`aclose`."""
+        if self._async_transport is None:
+            from airflow_provider_messaggisms.transport.async_transport import AsyncTransport
+
+            transport = AsyncTransport(await self.asettings(), total_seconds=self._longest_exchange)
+            await transport.prepare()
+            self._async_transport = self._async_transport or transport
+        return self._async_transport
+
     def again(self) -> MessaggiSmsHook:
         """Make a hook with its own session that does not ask Airflow for the connection again."""
         hook = MessaggiSmsHook(self.messaggisms_conn_id, retry_policy=self.retry_policy)
@@ -339,15 +349,11 @@ class MessaggiSmsHook(BaseHook):
 
     async def arun(self, call: Call[T]) -> T:
         """Do what :meth:`run` does without blocking the event loop."""
-        if self._async_transport is None:
-            from airflow_provider_messaggisms.transport.async_transport import AsyncTransport
-
-            self._async_transport = AsyncTransport(await self.asettings(), total_seconds=self._longest_exchange)
-            await self._async_transport.prepare()
+        transport = await self.aget_conn()
         attempt, lost, ends = 1, False, self._end_of(call)
         while True:
             try:
-                return call.parse(await self._async_transport.send(call.request, _left_until(ends), call.collect()))
+                return call.parse(await transport.send(call.request, _left_until(ends), call.collect()))
             except MessaggiSmsError as error:
                 error.after_lost_answer = lost
                 delay = self._delay(call, error, attempt, ends)

@@ -287,7 +287,6 @@ class MessaggiSmsRescheduleOperator(OptionallyWaitingOperator):
     def execute(self, context: Context) -> str:
         """Reschedule; return the message's id."""
         with without_retries(), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
-            self.check_wait()
             settings = hook.settings
             day = send_day(
                 self.timestamp_send,

@@ -1,4 +1,4 @@
-"""The delivery trigger: a wait that holds no worker slot. It only reads; it never sends, and it cancels nothing."""
+"""The delivery trigger: a wait that holds no worker slot. It only reads: it never sends and cancels nothing."""
 
 from __future__ import annotations
 
@@ -11,106 +11,91 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError
-from airflow_provider_messaggisms.gateway.delivery import Rule
-from airflow_provider_messaggisms.gateway.poll_interval import DEFAULT_OUTAGE_TOLERANCE_SECONDS, Pace
-from airflow_provider_messaggisms.gateway.polling import Watch
+from airflow_provider_messaggisms.gateway.polling import Poller, Wait
 from airflow_provider_messaggisms.waiting import trigger_event
-from airflow_provider_messaggisms.waiting.shared_client import Seat
+from airflow_provider_messaggisms.waiting.shared_client import shared_hook
 
 
 class MessaggiSmsDeliveryTrigger(BaseTrigger):
     """
     Wait for the delivery of a message, and tell how it ended (see ``waiting.trigger_event``).
 
-    All parameters are plain JSON. After a restart of the triggerer it begins anew from them, keeps to the rhythm that
+    All parameters are plain JSON. After a restart of the triggerer it begins anew from them, polls at the instants that
     ``since`` gives, and meets the same deadline.
 
     :param messaggisms_conn_id: Id of the connection.
-    :param message_id: The gateway's id.
-    :param since: When the wait began, or the day begins for which the message is scheduled: ISO 8601 with offset. The
-        gateway is not asked before.
-    :param deadline: When the wait is over at the latest: ISO 8601 with offset.
-    :param min_delivered: Share of the recipients that must be delivered, 0 to 1. Default 1.0.
-    :param accept_delivered_to_operator: Count ``DELIVERED_TO_OPERATOR`` as delivered. Default ``False``.
-    :param poke_interval: Seconds between two looks. Default: growing with the age of the wait (see ``pace``).
-    :param outage_tolerance: For how many seconds the gateway may fail to answer. Default 3600.
-    :param not_before: Until when the gateway has asked to be left alone: ISO 8601 with offset. Default ``None``.
+    :param wait: What to wait for: the fields of ``gateway.polling.Wait``, as its ``to_json()`` returns them.
+    :param handover_seconds: Least seconds before it tells anything (see ``waiting.trigger_event``). Default 5.
+    :param flat: Instead of ``wait``, its fields one by one, with instants as ISO 8601 texts with offset:
+        ``message_id``, ``since``, ``deadline``, ``min_delivered``, ``accept_delivered_to_operator``, ``poke_interval``,
+        ``outage_tolerance`` and ``not_before``. A trigger that was stored in this form before an upgrade goes on.
     """
 
     def __init__(
         self,
         *,
         messaggisms_conn_id: str,
-        message_id: str,
-        since: str,
-        deadline: str,
-        min_delivered: float = 1.0,
-        accept_delivered_to_operator: bool = False,
-        poke_interval: float | None = None,
-        outage_tolerance: float = DEFAULT_OUTAGE_TOLERANCE_SECONDS,
-        not_before: str | None = None,
+        wait: dict[str, Any] | None = None,
+        handover_seconds: float = trigger_event.HANDOVER_SECONDS,
+        **flat: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.messaggisms_conn_id = messaggisms_conn_id
-        self.message_id = message_id
-        self.since = since
-        self.deadline = deadline
-        self.min_delivered = min_delivered
-        self.accept_delivered_to_operator = accept_delivered_to_operator
-        self.poke_interval = poke_interval
-        self.outage_tolerance = outage_tolerance
-        self.not_before = not_before
+        self.wait = _from_flat(**flat) if wait is None else wait
+        self.handover_seconds = handover_seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Give what it takes to begin anew in another process."""
+        """Return what it takes to begin anew in another process."""
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
                 "messaggisms_conn_id": self.messaggisms_conn_id,
-                "message_id": self.message_id,
-                "since": self.since,
-                "deadline": self.deadline,
-                "min_delivered": self.min_delivered,
-                "accept_delivered_to_operator": self.accept_delivered_to_operator,
-                "poke_interval": self.poke_interval,
-                "outage_tolerance": self.outage_tolerance,
-                "not_before": self.not_before,
+                "wait": self.wait,
+                "handover_seconds": self.handover_seconds,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and tell once how it ended; not sooner than a task may be told."""
+        """Wait, then tell once how it ended."""
         began = time.monotonic()
-        event = await self._outcome()
-        await asyncio.sleep(began + trigger_event.HANDOVER_SECONDS - time.monotonic())
+        event = await self._event()
+        await asyncio.sleep(began + self.handover_seconds - time.monotonic())
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
-    async def _outcome(self) -> dict[str, Any]:
-        left = datetime.fromisoformat(self.deadline).timestamp() - time.time()
+    async def _event(self) -> dict[str, Any]:
         try:
-            async with asyncio.timeout(left) as limit:
-                return trigger_event.delivered(await self._report())
+            report = await self._report(Wait.from_json(self.wait))
         except MessaggiSmsError as error:
             return trigger_event.failed(error)
+        return trigger_event.time_is_up() if report is None else trigger_event.delivered(report)
+
+    async def _report(self, wait: Wait) -> dict[str, Any] | None:
+        """Poll until the end; return ``None`` at the deadline, even if a request is under way then."""
+        poller = Poller(wait, lambda level, text: self.log.log(level, "%s", text))
+        try:
+            async with asyncio.timeout(wait.seconds_left(time.time())) as limit:
+                async with shared_hook(self.messaggisms_conn_id) as hook:
+                    return await hook.arun_steps(poller.resume(time.time))
         except TimeoutError:
             if not limit.expired():
                 raise
-            return trigger_event.time_is_up()
+            return None
 
-    async def _report(self) -> dict[str, Any]:
-        watch = Watch(
-            self.message_id,
-            datetime.fromisoformat(self.since).timestamp(),
-            Rule(self.min_delivered, self.accept_delivered_to_operator),
-            Pace(self.poke_interval),
-            self.outage_tolerance,
-            not_before=datetime.fromisoformat(self.not_before).timestamp() if self.not_before else 0.0,
-            say=lambda level, text: self.log.log(level, "%s", text),
-        )
-        async with Seat(self.messaggisms_conn_id, self.message_id) as seat:
-            await asyncio.sleep(watch.first_pause(time.time()))
-            while True:
-                report = await seat.follow(watch.look(time.time()))
-                if report is not None:
-                    return report
-                await asyncio.sleep(seat.left(watch.pause(time.time())))
+
+def _from_flat(
+    *,
+    since: str,
+    deadline: str,
+    min_delivered: float = 1.0,
+    accept_delivered_to_operator: bool = False,
+    not_before: str | None = None,
+    **same: Any,
+) -> dict[str, Any]:
+    """Make the fields of a wait from the arguments that a trigger had before it took a wait."""
+    return {
+        **same,
+        "since": datetime.fromisoformat(since).timestamp(),
+        "deadline": datetime.fromisoformat(deadline).timestamp(),
+        "rule": {"min_delivered": min_delivered, "accept_delivered_to_operator": accept_delivered_to_operator},
+        "not_before": datetime.fromisoformat(not_before).timestamp() if not_before else 0.0,
+    }

@@ -1,10 +1,9 @@
 """
-Did it arrive? The verdict over the recipients of a message: pending, delivered or failed.
+The verdict over the recipients of a message: pending, delivered or failed.
 
-The sensor (poking or rescheduled), the trigger and the operators all ask a :class:`DeliveryCounts`, so they cannot
-disagree. What counts as final comes from the contract: every ``PENDING`` status is intermediate, and so is
-``DELIVERED_TO_OPERATOR`` although its group says delivered; ``DELIVERED_TO_HANDSET`` and every ``UNDELIVERABLE_*``,
-``EXPIRED_*`` and ``REJECTED_*`` are final.
+The sensor, the trigger and the operators all ask a :class:`DeliveryCounts`, so they cannot disagree. The contract says
+what is final: ``DELIVERED_TO_HANDSET`` and every ``UNDELIVERABLE_*``, ``EXPIRED_*`` and ``REJECTED_*``. Every
+``PENDING`` status is intermediate, and so is ``DELIVERED_TO_OPERATOR``, although its group says delivered.
 """
 
 from __future__ import annotations
@@ -22,18 +21,15 @@ from airflow_provider_messaggisms.gateway.models import Delivery, Message, Repor
 from airflow_provider_messaggisms.gateway.phone import mask, mask_numbers
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 
-#: Up to this many recipients they are read at every look; above, the message's summary is read first.
+#: A message with more recipients than this is large: a poll reads its summary first.
 SUMMARY_ABOVE = 50
-
-#: Every so many looks the recipients are read whatever the summary says: what it counts is not documented.
-SAFEGUARD_LOOKS = 10
 
 #: A report names at most this many failed recipients, so that it fits into an XCom.
 MAX_FAILURES_NAMED = 100
 
 
 class Outcome(Enum):
-    """What is known of one recipient's SMS."""
+    """How the SMS to one recipient, or a whole message, has ended so far."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -44,8 +40,9 @@ class Rule(msgspec.Struct, frozen=True):
     """
     When a wait has succeeded.
 
-    :param min_delivered: Share of the recipients that must be delivered, 0 to 1. Default 1.0: everybody.
+    :param min_delivered: Share of the recipients that must be delivered, 0 to 1. Default 1.0.
     :param accept_delivered_to_operator: Count ``DELIVERED_TO_OPERATOR`` as delivered. Default ``False``.
+    :raises ConfigurationError: A value is out of its range.
     """
 
     min_delivered: float = 1.0
@@ -59,7 +56,7 @@ class Rule(msgspec.Struct, frozen=True):
             raise ConfigurationError("accept_delivered_to_operator: expected True or False")
 
     def failures_allowed(self, total: int) -> int:
-        """Count how many of *total* may fail before the rule can no longer be met."""
+        """Return how many of *total* may fail while the rule can still be met."""
         return total - ceil(round(self.min_delivered * total, 9))
 
 
@@ -67,13 +64,13 @@ class Verdict(RedactedStruct, frozen=True):
     """
     The judgement over all recipients.
 
-    :param fate: Of the message as a whole, under the rule.
+    :param outcome: Of the message as a whole, under the rule.
     :param report: Plain JSON values; numbers masked.
-    :param unknown_states: States that the contract does not know; they are waited on.
+    :param unknown_states: States that the contract does not name; they are not taken for final.
     """
 
-    _shown = ("fate", "unknown_states")
-    fate: Outcome
+    _shown = ("outcome", "unknown_states")
+    outcome: Outcome
     report: dict[str, Any]
     unknown_states: tuple[str, ...] = ()
 
@@ -89,7 +86,7 @@ class Verdict(RedactedStruct, frozen=True):
         )
 
     def sentence(self) -> str:
-        """Say in one line how things stand."""
+        """Return the state of the delivery in one line."""
         return f"message {self.report['message_id']}: {self.report['summary']}"
 
 
@@ -109,27 +106,27 @@ _NAMES: dict[int | None, str] = {2: _AT_OPERATOR, 5: "DELIVERED_TO_HANDSET"}
 
 
 def state_of(recipient: Delivery) -> str:
-    """Name a recipient's state as precisely as the gateway does; ``NOT_DISPATCHED`` before it says anything."""
+    """Return a recipient's state as precisely as the gateway names it; ``NOT_DISPATCHED`` if it names none."""
     status = recipient.report.status if recipient.report else None
     name = status and (status.name or _NAMES.get(status.id))
     return name or recipient.state_description or recipient.state or "NOT_DISPATCHED"
 
 
-def fate_of(recipient: Delivery, rule: Rule) -> Outcome | None:
-    """Judge one recipient; ``None`` for a state that the contract does not know."""
+def outcome_of(recipient: Delivery, rule: Rule) -> Outcome | None:
+    """Judge one recipient; ``None`` for a state that the contract does not name."""
     state = state_of(recipient)
     if state == _AT_OPERATOR:
         return Outcome.DELIVERED if rule.accept_delivered_to_operator else Outcome.PENDING
-    return _fate_in(state, recipient)
+    return _outcome_in(state, recipient)
 
 
-def _fate_in(state: str, recipient: Delivery) -> Outcome | None:
+def _outcome_in(state: str, recipient: Delivery) -> Outcome | None:
     if state == "NOT_DISPATCHED":
         return Outcome.PENDING
     if state in ("DELIVERED", "DELIVERED_TO_HANDSET"):
         return Outcome.DELIVERED
     by_name = _PREFIXES.get(state.split("_", 1)[0])
-    if by_name is Outcome.DELIVERED:  # DELIVERED_ and a word that nobody has documented
+    if by_name is Outcome.DELIVERED:  # DELIVERED_ and an undocumented word
         return None
     if by_name is not None:
         return by_name
@@ -139,7 +136,7 @@ def _fate_in(state: str, recipient: Delivery) -> Outcome | None:
 
 
 class DeliveryCounts:
-    """What is known of all recipients of a message, whatever the rule: counted one by one, so that none is kept."""
+    """What is known of all recipients of a message, under any rule. They are counted one by one and none is kept."""
 
     __slots__ = ("at_operator", "delivered", "failed", "failures", "first", "price", "states", "total", "unknown")
 
@@ -166,7 +163,7 @@ class DeliveryCounts:
             if state == _AT_OPERATOR:
                 self.at_operator += 1
                 continue
-            match _fate_in(state, recipient):
+            match _outcome_in(state, recipient):
                 case Outcome.DELIVERED:
                     self.delivered += 1
                 case Outcome.FAILED:
@@ -181,29 +178,33 @@ class DeliveryCounts:
         """
         Judge the message.
 
-        It is failed as soon as the rule can no longer be met, and delivered when every recipient's state is final and
-        the rule is met. A message without recipients is pending.
+        It has failed as soon as the rule can no longer be met. It is delivered when every recipient's state is final
+        and the rule is met. A message without recipients is pending.
         """
-        total = self.total
         delivered = self.delivered + (self.at_operator if rule.accept_delivered_to_operator else 0)
-        if total and self.failures > rule.failures_allowed(total):
-            fate = Outcome.FAILED
-        elif total and delivered + self.failures == total:
-            fate = Outcome.DELIVERED
-        else:
-            fate = Outcome.PENDING
+        report = self._report(message_id, delivered)
+        return Verdict(self._outcome(rule, delivered), report, tuple(self.unknown))
+
+    def _outcome(self, rule: Rule, delivered: int) -> Outcome:
+        if not self.total:
+            return Outcome.PENDING
+        if self.failures > rule.failures_allowed(self.total):
+            return Outcome.FAILED
+        return Outcome.DELIVERED if delivered + self.failures == self.total else Outcome.PENDING
+
+    def _report(self, message_id: str, delivered: int) -> dict[str, Any]:
         report = {
             "message_id": message_id,
-            "total": total,
+            "total": self.total,
             "delivered": delivered,
             "failed_count": self.failures,
-            "pending": total - delivered - self.failures,
+            "pending": self.total - delivered - self.failures,
             "states": self.states,
             "price_eur": round(self.price, 6),
             "failed": self.failed,
         }
-        summary = _one(self.first, delivered) if self.first and total == 1 else _many(report)
-        return Verdict(fate, {**report, "summary": summary}, tuple(self.unknown))
+        report["summary"] = _one(self.first, delivered) if self.first and self.total == 1 else _many(report)
+        return report
 
 
 def judge(message_id: str, recipients: Iterable[Delivery], rule: Rule) -> Verdict:
@@ -212,11 +213,11 @@ def judge(message_id: str, recipients: Iterable[Delivery], rule: Rule) -> Verdic
 
 
 def _one(recipient: Delivery, delivered: int) -> str:
-    """Say what a person wants to know of a single SMS."""
+    """Summarise the delivery of a single SMS."""
     number, state = mask(recipient.number or ""), state_of(recipient)
     if delivered:
         return f"delivered to {number}{_after(recipient)}"
-    if _fate_in(state, recipient) is Outcome.FAILED:
+    if _outcome_in(state, recipient) is Outcome.FAILED:
         return f"not delivered to {number}: {state} ({_reason(recipient)})"
     return f"not yet delivered to {number}: {state}"
 
@@ -227,7 +228,7 @@ def _many(report: Mapping[str, Any]) -> str:
 
 
 def _after(recipient: Delivery) -> str:
-    """Say how long the SMS took, if its report tells."""
+    """Return how long the SMS took, if its report says so."""
     report = recipient.report
     try:
         sent = datetime.fromisoformat(report.sentAt or "") if report else None
@@ -260,15 +261,15 @@ def _error_of(recipient: Delivery) -> ReportError | None:
 
 def _reason(recipient: Delivery) -> str:
     error, status = _error_of(recipient), recipient.report.status if recipient.report else None
-    told = (error and (error.description or error.name)) or (status and status.description)
-    return mask_numbers(told or "the gateway gives no reason")
+    reason = (error and (error.description or error.name)) or (status and status.description)
+    return mask_numbers(reason or "the gateway gives no reason")
 
 
 def check_reachable(message: Message) -> None:
     """
-    Check that there is, or may yet be, somebody whom a message can reach.
+    Check that a message has a valid recipient, or may still get one.
 
-    :raises DeliveryError: The gateway calls all its recipients invalid, and its transaction is not open.
+    :raises DeliveryError: The gateway calls all its recipients invalid, and its transaction is closed.
     """
     invalid = message.recipients.invalid.total
     if invalid and not message.recipients.valid.count and not message.transaction:
@@ -278,12 +279,12 @@ def check_reachable(message: Message) -> None:
 
 
 def is_large(message: Message) -> bool:
-    """Tell whether a message has so many recipients that the summary is read before they are."""
+    """Tell whether a message has so many recipients that its summary is read first."""
     return (message.statistics.total or message.recipients.valid.count) > SUMMARY_ABOVE
 
 
 def worth_reading(message: Message, rule: Rule) -> bool:
-    """Tell by a message's summary whether its recipients may have changed the verdict."""
+    """Tell by a message's summary whether reading its recipients may change the verdict."""
     statistics = message.statistics
     total = statistics.total or message.recipients.valid.count
     failures = statistics.error or 0

@@ -1,229 +1,299 @@
 """
-Watching a message until its delivery is known: one look after the other, whoever makes the calls, whatever the time.
+Polling a message until its delivery is known, without I/O and without a clock.
 
-A look is a generator: it yields calls, is sent their results or errors, and returns the delivery report once there is
-one. Workers and event loops drive it alike, so there is one way of looking, one judgement and one patience, whether a
-task pokes, is rescheduled or defers.
+A :class:`Wait` is what to wait for: one frozen value that travels to the trigger as plain JSON. A :class:`Poller` does
+it: its methods are generators of calls and pauses (``gateway.steps``), so that the sensor, the operators and the
+trigger poll, judge and give up alike, poked, rescheduled or deferred.
 
-A message with few recipients costs one request a look; one with many costs its summary, a single small object, and its
-recipients only when the summary says that there is something to see. What the summary counts is not documented, so
-after ten looks at a summary that stands still the recipients are read all the same. As long as the last such count, not
-one of zeros, has agreed with the summary, the summary is trusted ten times longer.
+States of a wait::
+
+    unknown size ──> small ──────────────────────────────┐
+      │    │           │ more than 50 recipients         ├──> delivered   returns the report
+      │    │           v                                 ├──> failed      raises DeliveryError
+      │    └────────> large ─────────────────────────────┘
+      v
+    scheduled  (until the message's day; then unknown size again)
+
+- *unknown size*: a poll reads the summary, then the recipients.
+- *small*: a poll reads the recipients. None at all leads back to *unknown size*: its transaction may still be open.
+- *large*: a poll reads the summary, and the recipients as ``gateway.summary_trust`` says. There is no way back.
+- *scheduled*: there is nothing to see before the day, so the next poll is in its first minute.
+
+From every state the wait can also end by its deadline, which returns ``None``, by a permanent error, and by an outage
+of the gateway (``gateway.outage``), which is a state beside these: a failed poll changes nothing but that.
+
+Invariants:
+
+1. A wait only reads. It never sends, changes or cancels a message.
+2. Only the recipients end a wait as delivered or failed, never the summary alone; the one exception is a message
+   whose recipients the gateway has all refused.
+3. Every end of the message is seen: a summary that stands still is checked against the recipients.
+4. Two polls are never closer together than the interval, and no poll comes before a ``Retry-After`` is over. That
+   holds across processes: polls keep to the grid of ``since``, and ``not_before`` travels.
+5. The log has a line for each change, not for each poll.
 """
 
 from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
-from airflow_provider_messaggisms.exceptions import MessaggiSmsError, RateLimitedError, reworded
+from airflow_provider_messaggisms.exceptions import ConfigurationError, MessaggiSmsError
 from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.delivery import (
-    SAFEGUARD_LOOKS,
     SUMMARY_ABOVE,
     DeliveryCounts,
     Outcome,
     Rule,
     check_reachable,
     is_large,
-    worth_reading,
 )
-from airflow_provider_messaggisms.gateway.models import Message, Statistics
-from airflow_provider_messaggisms.gateway.poll_interval import DEFAULT_OUTAGE_TOLERANCE_SECONDS, MIN_FAILURES, Pace
-from airflow_provider_messaggisms.gateway.wire import Call
+from airflow_provider_messaggisms.gateway.models import Message
+from airflow_provider_messaggisms.gateway.outage import DEFAULT_OUTAGE_TOLERANCE_SECONDS, Outage
+from airflow_provider_messaggisms.gateway.poll_interval import PollInterval, checked_seconds
+from airflow_provider_messaggisms.gateway.steps import Pause, Steps
+from airflow_provider_messaggisms.gateway.summary_trust import SAFEGUARD_POLLS, SummaryTrust
 
-Look = Generator[Call[Any], Any, dict[str, Any] | None]
+Report = dict[str, Any]
+Say = Callable[[int, str], None]
 
-#: How much longer a summary is trusted that has agreed with the recipients.
-TRUST = 10
-
-#: A message is scheduled if it is to go out so many seconds after it was made; both by the gateway's clock.
+#: A message is scheduled if its day begins more than so many seconds after it was made; both by the gateway's clock.
 _SCHEDULED_SECONDS = 60.0
 
 
-class Watch(msgspec.Struct):
+class Wait(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
-    One wait on one message. Times are seconds since the epoch.
+    What to wait for. Instants are seconds since the epoch, here and in JSON.
 
     :param message_id: The gateway's id.
-    :param since: When the wait began; later, the beginning of the day for which the message is scheduled.
-    :param rule: When the wait has succeeded.
-    :param pace: How far apart the looks are.
-    :param outage_tolerance: For how many seconds the gateway may fail to give a good answer.
-    :param looks: How many looks other processes have made before.
-    :param not_before: Until when the gateway has asked to be left alone.
-    :param say: Called with a logging level and a line whenever something has changed.
-    :param chance: Gives numbers in [0, 1).
+    :param since: When the wait began, or the beginning of the day for which the message is scheduled. The gateway is
+        not asked before.
+    :param deadline: When the wait is over. ``None`` (default): its caller ends it.
+    :param rule: When the wait has succeeded. Default: everything is delivered to the handset.
+    :param poke_interval: Seconds between two polls. Default: growing with the age (see ``gateway.poll_interval``).
+    :param outage_tolerance: For how many seconds the gateway may give no successful response. Default 3600.
+    :param not_before: The gateway asked not to be called before this instant. Default 0: it did not.
+    :raises ConfigurationError: A value is out of its range.
     """
 
     message_id: str
     since: float
+    deadline: float | None = None
     rule: Rule = Rule()
-    pace: Pace = Pace()
+    poke_interval: float | None = None
     outage_tolerance: float = DEFAULT_OUTAGE_TOLERANCE_SECONDS
-    looks: int = 0
     not_before: float = 0.0
-    say: Callable[[int, str], None] = lambda level, text: None
-    chance: Callable[[], float] = random.random
-
-    retry_after: float = 0.0  # for how long the gateway has asked to be left alone, when last asked
-    _large: bool | None = None
-    _get_tally: Call[DeliveryCounts] | None = None
-    _summary: Statistics | None = None
-    _read: Statistics | None = None  # the summary when the recipients were last read
-    _unmoved: int = 0  # looks since the summary moved
-    _trust: int = 1
-    _said: str = ""
-    _unknown: tuple[str, ...] = ()
-    _pending: dict[str, int] | None = None  # the counts last judged
-    _failures: int = 0
-    _failing_since: float = 0.0
-    _failure: MessaggiSmsError | None = None  # the last one
 
     def __post_init__(self) -> None:
-        self._unmoved = self.looks % SAFEGUARD_LOOKS
-        self._failing_since = self.since
+        PollInterval(self.poke_interval)
+        checked_seconds("outage_tolerance", self.outage_tolerance)
+        for name in ("since", "deadline", "not_before"):
+            instant = getattr(self, name)
+            if instant is not None and not abs(instant) < float("inf"):
+                raise ConfigurationError(f"{name}: {instant!r} is not an instant")
 
-    def look(self, now: float) -> Look:
+    @classmethod
+    def from_json(cls, value: Any) -> Self:
         """
-        Look once, unless the gateway has asked to be left alone for longer.
+        Make a wait from what :meth:`to_json` returned.
 
-        :returns: The delivery report once the rule is met, ``None`` as long as it may yet be.
-        :raises DeliveryError: It cannot be met any more.
-        :raises MessaggiSmsError: Any error that is permanent; any other that has lasted too long.
+        :raises ConfigurationError: It is not a wait.
         """
-        if now < self.not_before:
-            self._leave_alone(now)
-            return None
         try:
-            tally = yield from self._look(now)
-        except MessaggiSmsError as error:
-            self._bear(error, now)
-            return None
-        if self._failures:
-            self.say(logging.INFO, f"message {self.message_id}: the gateway answers again")
-            self._failures, self.retry_after, self._said = 0, 0.0, ""
-        if tally is None or tally.states == self._pending:
-            return None
-        verdict = tally.verdict(self.message_id, self.rule)
-        for state in verdict.unknown_states:
-            if state not in self._unknown:
-                self._unknown += (state,)
-                self.say(logging.WARNING, f"unknown state {state!r}: waiting on, as if it were intermediate")
-        self._say_change(verdict.sentence())
-        if verdict.fate is Outcome.FAILED:
-            raise verdict.error()
-        if verdict.fate is Outcome.DELIVERED:
-            return verdict.report
-        self._pending = tally.states
-        return None
+            return msgspec.convert(value, cls)
+        except msgspec.ValidationError as error:
+            raise ConfigurationError(f"wait: {error}") from None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the wait as plain JSON values."""
+        value: dict[str, Any] = msgspec.to_builtins(self)
+        return value
+
+    def seconds_left(self, now: float) -> float | None:
+        """Return the seconds until the deadline, negative after it; ``None`` without one."""
+        return None if self.deadline is None else self.deadline - now
+
+    def is_over(self, now: float) -> bool:
+        """Tell whether the deadline has come."""
+        return self.deadline is not None and now >= self.deadline
+
+
+class Poller:
+    """
+    One process's part of a wait.
+
+    :param wait: What to wait for.
+    :param say: Called with a logging level and a line when something has changed.
+    :param polls_before: How many polls other processes have made.
+    :param chance: Returns numbers in [0, 1), which spread the polls of many waits.
+    """
+
+    __slots__ = ("_chance", "_interval", "_judged", "_large", "_log", "_trust", "outage", "since", "wait")
+
+    def __init__(
+        self, wait: Wait, say: Say, *, polls_before: int = 0, chance: Callable[[], float] = random.random
+    ) -> None:
+        self.wait = wait
+        self.since = wait.since
+        self.outage = Outage(wait.message_id, wait.outage_tolerance, wait.since, wait.not_before)
+        self._interval = PollInterval(wait.poke_interval)
+        self._trust = SummaryTrust(wait.rule, polls_before % SAFEGUARD_POLLS)
+        self._log = _ChangeLog(say)
+        self._chance = chance
+        self._large: bool | None = None  # None: unknown size
+        self._judged: dict[str, int] | None = None  # the states last judged
+
+    # --- until the end ------------------------------------------------------------------------------------------------
+
+    def run(self, clock: Callable[[], float]) -> Steps[Report | None]:
+        """
+        Poll until the wait has an end.
+
+        :param clock: Returns the present time in seconds since the epoch.
+        :returns: The delivery report, or ``None`` when the deadline has come.
+        :raises MessaggiSmsError: As :meth:`poll`.
+        """
+        while (report := (yield from self.poll(clock()))) is None:
+            now = clock()
+            left = self.wait.seconds_left(now)
+            pause = self.pause(now)
+            yield Pause(pause if left is None else max(0.0, min(pause, left)))
+            if self.wait.is_over(clock()):
+                return None
+        return report
+
+    def resume(self, clock: Callable[[], float]) -> Steps[Report | None]:
+        """Do what :meth:`run` does for a wait that began in another process."""
+        yield Pause(self.first_pause(clock()))
+        return (yield from self.run(clock))
+
+    def remaining_wait(self) -> Wait:
+        """Return the wait for another process to go on with."""
+        return msgspec.structs.replace(self.wait, since=self.since, not_before=self.outage.not_before)
+
+    # --- pauses -------------------------------------------------------------------------------------------------------
+
+    def is_scheduled(self, now: float) -> bool:
+        """Tell whether the wait begins later, with the message's day."""
+        return self.since > now
 
     def first_pause(self, now: float) -> float:
-        """Say how many seconds to pause before the first look of a process that goes on with this wait."""
-        start = max(now, min(self.not_before, self._borne_until()))
-        return start - now + self.pace.first_pause(start - self.since, self.chance())
+        """Return the seconds until the first poll of a process that goes on with the wait."""
+        start = max(now, min(self.outage.not_before, self.outage.tolerated_until))
+        return start - now + self._interval.first_pause(start - self.since, self._chance())
 
-    def pause(self, now: float) -> float:
-        """Say how many seconds to pause before the next look."""
-        age = now - self.since
-        pause = self.pace.pause(age, self.chance(), failures=self._failures, retry_after=self.retry_after)
-        if self.retry_after:
-            pause = max(min(pause, self._borne_until() - now), self.pace.interval(age))
+    def pause(self, now: float, *, began: float | None = None) -> float:
+        """
+        Return the seconds until the next poll.
+
+        :param began: When the wait began, if that was in another process.
+        """
+        since = self.since if began is None or self.is_scheduled(now) else began
+        outage, age = self.outage, now - since
+        pause = self._interval.pause(age, self._chance(), failures=outage.failures, retry_after=outage.retry_after)
+        if outage.retry_after:  # the end of the tolerance is an end of the wait: do not sleep beyond it
+            pause = max(min(pause, outage.tolerated_until - now), self._interval.seconds(age))
         return pause
 
-    def _look(self, now: float) -> Generator[Call[Any], Any, DeliveryCounts | None]:
+    # --- one poll -----------------------------------------------------------------------------------------------------
+
+    def poll(self, now: float) -> Steps[Report | None]:
+        """
+        Poll once, unless a ``Retry-After`` forbids it.
+
+        :returns: The delivery report once the rule is met; ``None`` while it may still be.
+        :raises DeliveryError: The rule cannot be met any more.
+        :raises MessaggiSmsError: A permanent error; or another one, after an outage that lasted too long.
+        """
+        if self.outage.forbids_poll(now):
+            return None
+        try:
+            counts = yield from self._read(now)
+        except MessaggiSmsError as error:
+            self.outage.add(error, now)
+            self._log.change(f"{error}; polling again later", logging.WARNING)
+            return None
+        if self.outage.end():
+            self._log.recovery(f"message {self.wait.message_id}: the gateway answers again")
+        return None if counts is None or counts.states == self._judged else self._judge(counts)
+
+    def _read(self, now: float) -> Steps[DeliveryCounts | None]:
+        """Read the summary, the recipients, or both; ``None`` if the recipients were not read."""
         if self._large is not False:
-            message: Message = yield calls.get_message(self.message_id)
+            message: Message = yield calls.get_message(self.wait.message_id)
             check_reachable(message)
-            if self._is_scheduled(message, now):
+            if self._begins_later(message, now):
                 return None
             self._large = self._large or is_large(message)
-            if self._large and not self._is_worth_reading(message):
+            if self._large and not self._trust.calls_for_recipients(message):
+                self._log.change(f"message {self.wait.message_id}: {_as_summarised(message)}")
                 return None
-        self._get_tally = self._get_tally or calls.get_delivery_counts(self.message_id, many=self._large)
-        tally: DeliveryCounts = yield self._get_tally
-        if self._large:
-            self._trust = TRUST if self._agrees(tally) else 1
-        elif tally.total > SUMMARY_ABOVE:  # its transaction was open at the first look, or its summary counts nothing
-            self._large, self._get_tally = True, None
-        elif not tally.total:  # ask again whether there may yet be any
-            self._large = None
-        return tally
+        counts: DeliveryCounts = yield calls.get_delivery_counts(self.wait.message_id, many=bool(self._large))
+        self._learn_size(counts)
+        return counts
 
-    def _is_scheduled(self, message: Message, now: float) -> bool:
-        """Tell whether there is nothing to see yet, and wait for the day on which there will be."""
+    def _learn_size(self, counts: DeliveryCounts) -> None:
+        if self._large:
+            self._trust.compare(counts)
+        elif counts.total > SUMMARY_ABOVE:  # its transaction was open at the first poll, or its summary counts nothing
+            self._large = True
+        elif not counts.total:
+            self._large = None
+
+    def _begins_later(self, message: Message, now: float) -> bool:
+        """Tell whether the message is scheduled for a later day; if so, the wait begins then."""
         day, made = message.options.timestamp_send, message.timestamp
         if day is None or day.timestamp() <= now:
             return False
         if day.timestamp() - (made.timestamp() if made else now) <= _SCHEDULED_SECONDS:
             return False  # it goes out at once; only the gateway's clock is ahead of ours
         self.since = day.timestamp()
-        self._say_change(
-            f"message {self.message_id} is scheduled for {datetime.fromtimestamp(self.since, UTC).isoformat()}; "
-            "there is nothing to ask before"
-        )
+        begins = datetime.fromtimestamp(self.since, UTC).isoformat()
+        self._log.change(f"message {self.wait.message_id} is scheduled for {begins}; not polling before")
         return True
 
-    def _is_worth_reading(self, message: Message) -> bool:
-        """
-        Tell whether to read the many recipients.
+    def _judge(self, counts: DeliveryCounts) -> Report | None:
+        verdict = counts.verdict(self.wait.message_id, self.wait.rule)
+        self._log.unknown_states(verdict.unknown_states)
+        self._log.change(verdict.sentence())
+        if verdict.outcome is Outcome.FAILED:
+            raise verdict.error()
+        self._judged = counts.states
+        return verdict.report if verdict.outcome is Outcome.DELIVERED else None
 
-        A summary that has been followed by reading them is not followed again before it moves.
-        """
-        summary = message.statistics
-        self._unmoved = self._unmoved + 1 if summary == self._summary or self._summary is None else 1
-        self._summary = summary
-        due = self._unmoved >= SAFEGUARD_LOOKS * self._trust
-        if due or (summary != self._read and worth_reading(message, self.rule)):
-            self._unmoved, self._read = 0, summary
-            return True
-        self._say_change(
-            f"message {self.message_id}: {summary.delivered or 0} of {summary.total} delivered, "
-            f"{summary.error or 0} not, as the summary has it"
-        )
-        return False
 
-    def _agrees(self, tally: DeliveryCounts) -> bool:
-        """Tell whether the summary counts what the recipients say; that both say nothing proves nothing."""
-        summary, counted = self._summary, (tally.delivered, tally.failures)
-        return summary is not None and any(counted) and (summary.delivered, summary.error) == counted
+class _ChangeLog:
+    """Says each change once, and nothing in between."""
 
-    def _bear(self, error: MessaggiSmsError, now: float) -> None:
-        """Bear a failed look, unless it is hopeless or has gone on for too long: then raise."""
-        if error.permanent:
-            raise error
-        if not self._failures:
-            self._failing_since = now
-        self._failures += 1
-        self._failure, self.retry_after = error, getattr(error, "retry_after_seconds", None) or 0.0
-        self.not_before = now + self.retry_after
-        lasted = now - self._failing_since
-        if self._failures >= MIN_FAILURES and lasted >= self.outage_tolerance:
-            raise reworded(
-                error, f"{error}; {self._failures} looks in a row have failed in {lasted / 60:.0f} min: giving up"
-            ) from error
-        self._say_change(f"{error}; looking again later", logging.WARNING)
+    __slots__ = ("_said", "_say", "_unknown")
 
-    def _borne_until(self) -> float:
-        return self._failing_since + self.outage_tolerance
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._said = ""
+        self._unknown: set[str] = set()
 
-    def _leave_alone(self, now: float) -> None:
-        """Do not ask before the gateway allows it; raise if that is longer than a failing gateway is borne."""
-        self.retry_after = self.not_before - now
-        if now >= self._borne_until():
-            raise reworded(
-                self._failure or RateLimitedError(429, None, ""),
-                f"message {self.message_id}: the gateway asks to be left alone for another {self.retry_after:.0f} s, "
-                f"after {(now - self._failing_since) / 60:.0f} min without a good answer: giving up",
-            ) from self._failure
-
-    def _say_change(self, text: str, level: int = logging.INFO) -> None:
-        """Say it unless it is what was said last: a line per change, not per look."""
+    def change(self, text: str, level: int = logging.INFO) -> None:
         if text != self._said:
             self._said = text
-            self.say(level, text)
+            self._say(level, text)
+
+    def recovery(self, text: str) -> None:
+        """Say that an outage is over; what was said before it is news again."""
+        self._said = ""
+        self._say(logging.INFO, text)
+
+    def unknown_states(self, states: tuple[str, ...]) -> None:
+        for state in states:
+            if state not in self._unknown:
+                self._unknown.add(state)
+                self._say(logging.WARNING, f"unknown state {state!r}: not taken for final, waiting on")
+
+
+def _as_summarised(message: Message) -> str:
+    summary = message.statistics
+    return f"{summary.delivered or 0} of {summary.total} delivered, {summary.error or 0} not, according to the summary"

@@ -1,15 +1,15 @@
 """
-Counting the recipients of a message, or collecting their numbers, while their answer still comes in.
+Counting the recipients of a message, or collecting their numbers, while the response is still coming in.
 
-The list of 100,000 recipients is an answer of 94 MB. Kept whole and decoded at once it would need two to three times
-its size, and stop an event loop for a third of a second: no thread helps, because the decoder holds Python's lock
-throughout. So the objects of ``data`` are decoded and counted in slices as they arrive, and forgotten. A slice takes
-some two milliseconds, and altogether this costs less than decoding the whole.
+The list of 100,000 recipients is a response of 94 MB. Decoding it whole takes two to three times its size in memory and
+stops an event loop for a third of a second. A thread does not help, because the decoder holds Python's lock throughout.
+So the objects of ``data`` are decoded and counted in slices as they arrive, and dropped. A slice takes some two
+milliseconds, and all slices together cost less than decoding the whole.
 
-Where a slice may end is guessed, and the decoder is the proof. An object ends where ``},{`` stands, unless that stands
-inside a text or a nested list; but if everything from the beginning of an object to there decodes as a list of objects,
-then the objects of the whole answer end there too, for JSON reads the same from left to right whatever follows.
-What no guess splits is kept and decoded with the envelope, as any small answer is.
+The end of a slice is guessed, and the decoder is the proof. An object ends at ``},{``, unless that is part of a text or
+of a nested list. If everything from the beginning of an object up to there decodes as a list of objects, the objects of
+the whole response end there too: JSON reads the same from left to right whatever follows. What no guess splits is kept
+and decoded with the envelope, as a small response is.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from typing import Any, Protocol
 from airflow_provider_messaggisms.gateway.models import Delivery
 from airflow_provider_messaggisms.gateway.wire import UNREADABLE, JsonReader, ResponseBody
 
-#: How much comes in before it is worth cutting a slice off.
+#: Least number of bytes worth cutting a slice off.
 SLICE_BYTES = 128 * 1024
 
-# In JSON a quotation mark inside a text has a backslash before it, so this cannot stand in one.
+# In JSON a quotation mark inside a text has a backslash before it, so this cannot be part of one.
 _LIST_BEGINS = re.compile(rb'"data"\s*:\s*\[\s*(?=\{)')
 _BETWEEN_OBJECTS = re.compile(rb"\}\s*,\s*(?=\{)")
 _GUESSED_BYTES = 8 * 1024
@@ -34,11 +34,11 @@ _SLICE = JsonReader(list[Delivery])
 
 
 class Collector(Protocol):
-    """What takes recipients in, slice by slice."""
+    """Takes recipients, slice by slice."""
 
     @property
     def total(self) -> int:
-        """How many it has taken."""
+        """The number of recipients taken."""
 
     def add(self, deliveries: Iterable[Delivery]) -> Any:
         """Take some more."""
@@ -52,7 +52,7 @@ class Numbers:
 
     @property
     def total(self) -> int:
-        """How many it has."""
+        """The number of different numbers."""
         return len(self.numbers)
 
     def add(self, deliveries: Iterable[Delivery]) -> None:
@@ -62,9 +62,9 @@ class Numbers:
 
 class SlicedResponseBody(ResponseBody):
     """
-    Takes the recipients out of an answer as it comes in.
+    Takes the recipients out of a response as it comes in.
 
-    :param taken: Where they go.
+    :param taken: Takes them.
     """
 
     taken: Collector
@@ -82,7 +82,7 @@ class SlicedResponseBody(ResponseBody):
         if len(self._buffer) >= self._enough:
             self._enter_list()
             taken = self._take_slice() if self._in_list else False
-            # Without success look again only when twice as much is there, so that the work stays linear.
+            # Without success try again only with twice as much, so that the work stays linear.
             self._enough = SLICE_BYTES if taken else 2 * len(self._buffer)
 
     def rest(self) -> bytes:

@@ -29,12 +29,11 @@ from airflow_provider_messaggisms.gateway.recipients import (
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 from airflow_provider_messaggisms.gateway.send_date import instant_of
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.links import show_page
+from airflow_provider_messaggisms.links import store_page
 from airflow_provider_messaggisms.permanent_errors import without_retries
 from airflow_provider_messaggisms.personal import personal_value
 from airflow_provider_messaggisms.sending.send_arguments import SendArguments
 from airflow_provider_messaggisms.sending.summary import check_accepted, log_dropped, log_summary, summary_of
-from airflow_provider_messaggisms.waiting import trigger_event
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -84,7 +83,6 @@ class SendingOperator(SendArguments):
 
     def _execute(self, context: Context, waited_until: datetime | None = None) -> str:
         with without_retries(), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
-            self.check_wait()
             exactly_once: ExactlyOnce | None = None
             try:
                 recipients = self._read_recipients(hook)
@@ -95,7 +93,7 @@ class SendingOperator(SendArguments):
                 self._clean_up(context, hook, exactly_once, error)
                 raise
             self._tell(context, message, recipients)
-            show_page(self, context, hook.settings, message.id)
+            store_page(context, hook.settings, message.id)
         return self.deliver(context, message.id)
 
     def _send_once(self, exactly_once: ExactlyOnce, recipients: Recipients, waited_until: datetime | None) -> Message:
@@ -192,7 +190,7 @@ class SendingOperator(SendArguments):
         late = datetime.now(UTC) - moment
         if late < timedelta(0):
             self.log.info("Waiting until %s", moment.isoformat())
-            if -late > timedelta(seconds=trigger_event.HANDOVER_SECONDS):
+            if -late > timedelta(seconds=self.handover_seconds):
                 from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
 
                 self.defer(trigger=TimeDeltaTrigger(-late), method_name="execute_at")

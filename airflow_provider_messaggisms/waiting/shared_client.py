@@ -1,10 +1,9 @@
 """
-The lookout: all waits of one event loop on one connection look through one client, and waits on one message together.
+One hook, with one client, for all waits of an event loop on one connection.
 
-A triggerer holds thousands of waits. A client each would cost a thousand sockets and stop the loop for a tenth of a
-second; a client each time twice the CPU. So there is one client for each connection, with a bounded number of sockets,
-which is closed when the last wait leaves. And an answer that somebody has asked for since my last look counts as my
-look: two waits on a message cost one request, whatever their intervals, and none ever asks sooner than it may.
+A triggerer holds thousands of waits. A client for each would cost a thousand sockets and stop the loop for a tenth of a
+second; a client for each poll would cost twice the CPU. So the waits share one hook with a bounded number of sockets.
+The last wait to leave closes it.
 
 Airflow 3.3 has a sharing of its own (``BaseEventTrigger.shared_stream_key``). It would not be simpler: it shares among
 equal triggers only and not the client, it takes a trigger off its triggerer's queue, and Airflow 2.11 lacks it.
@@ -13,206 +12,156 @@ equal triggers only and not the client, it takes a trigger off its triggerer's q
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from copy import copy
 from math import ceil
-from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from airflow_provider_messaggisms.exceptions import AuthenticationError, MessaggiSmsError, RateLimitedError
-from airflow_provider_messaggisms.gateway.settings import Settings
+from airflow_provider_messaggisms.exceptions import AuthenticationError, RateLimitedError
+from airflow_provider_messaggisms.gateway.retry import RetryPolicy
+from airflow_provider_messaggisms.gateway.steps import Step, Steps, arun_steps
 from airflow_provider_messaggisms.gateway.wire import Call, ResponseBody
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.transport.async_transport import AsyncTransport
 
 T = TypeVar("T")
 
-#: Waits look on the stroke of such a step, so that all that are due wake together. A thousand wakings of the event loop
-#: a second, each for one wait, would cost a quarter more.
-STEP_SECONDS = 0.01
-
-#: After a refused token the connection is read again, but by all waits together not more often than this.
-_RENEWAL_SECONDS = 10.0
+#: Pauses end at a multiple of this, so that all waits that are due wake together. A thousand wakings of the event loop
+#: a second, each for one wait, would cost a quarter more CPU.
+TICK_SECONDS = 0.01
 
 
-class _Client(NamedTuple):
-    settings: Settings
-    transport: AsyncTransport
-    turns: asyncio.Semaphore
-
-    async def send(self, call: Call[Any]) -> Any:
-        # As many turns as sockets: a thousand waits that wake at once must not all begin a request at once.
-        async with self.turns:
-            body = call.collect()
-            within_seconds = self.settings.timeout_seconds if type(body) is ResponseBody else None
-            return call.parse(await self.transport.send(call.request, within_seconds, body))
-
-
-class Lookout:
+class SharedHook(MessaggiSmsHook):
     """
-    The client that all waits of one event loop on one connection share.
+    A hook for many waits at once, within one event loop. It repeats no call by itself: the next poll is the repeat.
 
-    :param conn_id: Id of the connection. Read when the first wait asks, and again when the gateway refuses its token:
-        tokens expire, and a wait may take days.
+    - At most as many exchanges at once as the connection allows sockets: a thousand waits may wake together.
+    - A ``Retry-After`` that one wait is told holds for all of them.
+    - After a refused token the connection is read again: tokens expire, and a wait may take days.
+
+    :param messaggisms_conn_id: Id of the connection.
+    :param renewal_seconds: Least number of seconds between two readings of the connection. Default 10.
     """
 
-    def __init__(self, conn_id: str) -> None:
-        self.seats = 0
-        self.views: dict[str, View] = {}
-        self._conn_id = conn_id
-        self._clients: list[_Client] = []  # the last one is in use; the token of the others was refused
+    def __init__(self, messaggisms_conn_id: str, *, renewal_seconds: float = 10.0) -> None:
+        super().__init__(messaggisms_conn_id, retry_policy=RetryPolicy(attempts=1))
+        self.waits = 0
+        self._renewal_seconds = renewal_seconds
         self._opening = asyncio.Lock()
-        self._read_at = 0.0
-        self._quiet: RateLimitedError | None = None
-        self._quiet_until = 0.0
+        self._read_at = 0.0  # loop time
+        self._turns = asyncio.Semaphore()
+        self._retired: list[AsyncTransport] = []
+        self._refusal: RateLimitedError | None = None
+        self._quiet_until = 0.0  # loop time
 
-    async def exchange(self, call: Call[Any]) -> Any:
-        """Make a call; return its value or its error, for whoever waits for it."""
-        clock = asyncio.get_running_loop().time
-        if self._quiet is not None and (left := self._quiet_until - clock()) > 0:
-            quiet = copy(self._quiet)
-            quiet.retry_after_seconds = left
-            return quiet
+    async def arun(self, call: Call[T]) -> T:
+        """Do what :meth:`MessaggiSmsHook.arun` does, in turn, with a token that is renewed once if it is refused."""
+        transport = await self.aget_conn()
         try:
-            client = self._clients[-1] if self._clients else await self._open(None)
-            try:
-                return await client.send(call)
-            except AuthenticationError:
-                renewed = await self._open(client)
-                if renewed is client:
-                    raise
-                return await renewed.send(call)
-        except MessaggiSmsError as error:
-            if isinstance(error, RateLimitedError) and error.retry_after_seconds:
-                self._quiet, self._quiet_until = error, clock() + error.retry_after_seconds
-            return error.with_traceback(None)
+            return await self._arun_in_turn(call)
+        except AuthenticationError:
+            if not await self.renew(transport):
+                raise
+        return await self._arun_in_turn(call)
+
+    async def arun_steps(self, steps: Steps[T]) -> T:
+        """Do what :meth:`MessaggiSmsHook.arun_steps` does; pauses end at the next tick."""
+        return await arun_steps(steps, self._perform_in_step)
+
+    async def aget_conn(self) -> AsyncTransport:
+        """Return the transport that all waits use. The first one reads the connection and opens it."""
+        async with self._opening:
+            if self._async_transport is None:
+                self._read_at = _loop_time()
+                self._turns = asyncio.Semaphore((await self.asettings()).max_sockets)
+            return await super().aget_conn()
+
+    async def renew(self, refused: AsyncTransport) -> bool:
+        """
+        Read the connection again after the gateway has refused its token; tell whether to try again.
+
+        :param refused: The transport whose token was refused.
+        """
+        async with self._opening:
+            if self._async_transport is not refused:
+                return True  # another wait has renewed it meanwhile
+            if _loop_time() - self._read_at < self._renewal_seconds:
+                return False
+            self._read_at = _loop_time()
+            settings = await MessaggiSmsHook(self.messaggisms_conn_id).asettings()
+            if settings == self._settings:
+                return False
+            self._retired.append(refused)  # other waits may have exchanges under way on it
+            self._settings, self._async_transport = settings, None
+            return True
 
     async def aclose(self) -> None:
         """Close the client."""
-        while self._clients:
-            await self._clients.pop().transport.aclose()
+        while self._retired:
+            await self._retired.pop().aclose()
+        await super().aclose()
 
-    async def _open(self, refused: _Client | None) -> _Client:
-        """Make the client; or another one, if *refused* is the last one and the connection has changed since."""
-        async with self._opening:
-            last = self._clients[-1] if self._clients else None
-            now = asyncio.get_running_loop().time()
-            if last is not None and (last is not refused or now - self._read_at < _RENEWAL_SECONDS):
-                return last
-            settings = await MessaggiSmsHook(self._conn_id).asettings()
-            self._read_at = now
-            if last is not None and last.settings == settings:
-                return last
-            transport = AsyncTransport(settings)
-            await transport.prepare()
-            client = _Client(settings, transport, asyncio.Semaphore(settings.max_sockets))
-            self._clients.append(client)
-            return client
+    async def _arun_in_turn(self, call: Call[T]) -> T:
+        async with self._turns:
+            self._check_quiet()
+            try:
+                return await super().arun(call)
+            except RateLimitedError as error:
+                if error.retry_after_seconds:
+                    self._refusal = error.with_traceback(None)  # kept without its frames
+                    self._quiet_until = _loop_time() + error.retry_after_seconds
+                raise
 
+    def _check_quiet(self) -> None:
+        """Refuse a call as the gateway would while a ``Retry-After`` lasts."""
+        left = self._quiet_until - _loop_time()
+        if self._refusal is not None and left > 0:
+            refusal = copy(self._refusal)
+            refusal.retry_after_seconds = left
+            raise refusal
 
-class _Answer:
-    """What the gateway was last asked about a path, and its answer once that has come: a value or an error."""
+    async def _perform_in_step(self, step: Step) -> Any:
+        if isinstance(step, Call):
+            return await self.arun(step)
+        return await asyncio.sleep(seconds_until_tick(_loop_time(), step.seconds))
 
-    __slots__ = ("arrival", "asked", "came", "result")
-
-    def __init__(self, asked: float) -> None:
-        self.asked = asked
-        self.came: float | None = None
-        self.result: Any = None
-        self.arrival: asyncio.Event | None = None  # made by the first who has not asked himself
-
-
-class View:
-    """What a lookout knows of one message: the last answer about each path, for as long as somebody waits."""
-
-    __slots__ = ("_answers", "_lookout", "seats")
-
-    def __init__(self, lookout: Lookout) -> None:
-        self.seats = 0
-        self._lookout = lookout
-        self._answers: dict[str, _Answer] = {}
-
-    async def ask(self, call: Call[Any], newer_than: float) -> _Answer:
-        """Return an answer that was asked for after the time *newer_than*; ask for it if there is none yet."""
-        while True:
-            answer = self._answers.get(call.request.path)
-            if answer is None or answer.asked <= newer_than:
-                return await self._fetch(call)
-            if answer.came is None:
-                answer.arrival = answer.arrival or asyncio.Event()
-                await answer.arrival.wait()
-            if answer.came is not None:
-                return answer  # otherwise who asked has left amid it; ask in his place
-
-    async def _fetch(self, call: Call[Any]) -> _Answer:
-        clock = asyncio.get_running_loop().time
-        answer = self._answers[call.request.path] = _Answer(clock())
-        try:
-            answer.result = await self._lookout.exchange(call)
-            answer.came = clock()
-        finally:
-            if answer.came is None or self.seats == 1:
-                del self._answers[call.request.path]  # of no use to anybody else
-            if answer.arrival is not None:
-                answer.arrival.set()
-        return answer
+    def _end_of(self, call: Call[Any]) -> float | None:
+        """Bound an ordinary exchange by one timer: aiohttp's read timeout sets three, a tenth of what a poll costs."""
+        if call.within_seconds is None and call.collect is ResponseBody:
+            return time.monotonic() + self.settings.timeout_seconds
+        return super()._end_of(call)
 
 
-class Seat:
-    """
-    The place of one wait at the lookout of its connection, as a context manager. Who leaves last closes the client.
-
-    :param conn_id: Id of the connection.
-    :param message_id: What the wait looks at.
-    """
-
-    __slots__ = ("_conn_id", "_lookout", "_message_id", "_view", "looked_at")
-
-    def __init__(self, conn_id: str, message_id: str) -> None:
-        self._conn_id = conn_id
-        self._message_id = message_id
-        self.looked_at = 0.0  # in the time of the loop
-
-    async def __aenter__(self) -> Self:
-        lookouts = _lookouts.setdefault(asyncio.get_running_loop(), {})
-        self._lookout = lookouts.get(self._conn_id) or lookouts.setdefault(self._conn_id, Lookout(self._conn_id))
-        self._view = self._lookout.views.get(self._message_id) or View(self._lookout)
-        self._lookout.views[self._message_id] = self._view
-        self._lookout.seats += 1
-        self._view.seats += 1
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._lookout.seats -= 1
-        self._view.seats -= 1
-        if not self._view.seats:
-            del self._lookout.views[self._message_id]
-        if not self._lookout.seats:
-            del _lookouts[asyncio.get_running_loop()][self._conn_id]
-            await self._lookout.aclose()
-
-    async def follow(self, steps: Generator[Call[Any], Any, T]) -> T:
-        """Make the calls of a look, give it their results or errors, and return what it returns."""
-        newer_than = self.looked_at
-        try:
-            call = next(steps)
-            while True:
-                answer = await self._view.ask(call, newer_than)
-                newer_than, self.looked_at = answer.asked, answer.came or answer.asked
-                result = answer.result
-                call = steps.throw(result) if isinstance(result, MessaggiSmsError) else steps.send(result)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        finally:
-            steps.close()
-
-    def left(self, pause: float) -> float:
-        """Say how much is left of a pause that began with the last look, be it somebody else's; never less."""
-        due = ceil((self.looked_at + pause) / STEP_SECONDS) * STEP_SECONDS
-        return max(0.0, due - asyncio.get_running_loop().time())
+_hooks: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, SharedHook]] = WeakKeyDictionary()
 
 
-_lookouts: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Lookout]] = WeakKeyDictionary()
+@asynccontextmanager
+async def shared_hook(conn_id: str) -> AsyncIterator[SharedHook]:
+    """Use the hook that this event loop's waits on a connection share. The last one to leave closes it."""
+    hooks = _hooks.setdefault(asyncio.get_running_loop(), {})
+    hook = hooks[conn_id] = hooks.get(conn_id) or SharedHook(conn_id)
+    hook.waits += 1
+    try:
+        yield hook
+    finally:
+        hook.waits -= 1
+        if not hook.waits:
+            del hooks[conn_id]
+            await hook.aclose()
+
+
+def count_shared_hooks() -> int:
+    """Count the hooks in use, in all event loops of this process."""
+    return sum(len(hooks) for hooks in _hooks.values())
+
+
+def seconds_until_tick(now: float, pause: float) -> float:
+    """Return the seconds from *now* until the first tick after a pause."""
+    return ceil((now + pause) / TICK_SECONDS) * TICK_SECONDS - now
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

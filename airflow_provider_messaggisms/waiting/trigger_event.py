@@ -1,8 +1,8 @@
 """
-How a deferred wait ended: what its trigger tells its task, as plain JSON there and as a value or an error here.
+How a deferred wait ended: what its trigger tells its task, as plain JSON there, as a value or an error here.
 
-The task raises the very error that it would have raised had it poked itself. Whatever is not understood is an error:
-an event that nobody knows never counts as a delivery.
+The task raises the same error as if it had polled itself. An event that is not understood is an error: it never counts
+as a delivery.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 from airflow_provider_messaggisms import exceptions
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError, ProtocolError, reworded
 
-#: Nobody is told anything sooner after his deferral. Airflow's scheduler takes a task that is resumed before it has
-#: noticed the deferral for a failed one (apache/airflow issues 66374 and 72716; seen on 3.3.2).
+#: Least seconds between a deferral and its event. Airflow's scheduler takes a task that resumes before it has noticed
+#: the deferral for a failed one (apache/airflow issues 66374 and 72716; seen on 3.3.2).
 HANDOVER_SECONDS = 5.0
 
 
-class TimeIsUp(Exception):  # noqa: N818 (whoever waits turns it into Airflow's own error)
+class TimeIsUp(Exception):  # noqa: N818 (the task turns it into Airflow's own error)
     """The deadline of a wait has come."""
 
 
@@ -27,7 +27,7 @@ def delivered(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def failed(error: MessaggiSmsError) -> dict[str, Any]:
-    """Tell that the wait is over because of an error."""
+    """Tell that an error has ended the wait."""
     return {"status": "failed", "error": type(error).__name__, "text": str(error), "details": dict(error.__dict__)}
 
 
@@ -40,9 +40,9 @@ def report_of(event: Any, message_id: str | None) -> dict[str, Any]:
     """
     Read what a trigger told.
 
-    :param message_id: The message that it must be about; ``None`` where the task does not know it any more.
+    :param message_id: The message that it must be about; ``None`` if the task does not know it any more.
     :returns: The delivery report.
-    :raises MessaggiSmsError: The error that the trigger met, or that nobody knows such an event.
+    :raises MessaggiSmsError: The error that ended the wait; :class:`ProtocolError` for an unknown event.
     :raises TimeIsUp: The deadline has come.
     """
     match event:
@@ -59,6 +59,4 @@ def report_of(event: Any, message_id: str | None) -> dict[str, Any]:
         case {"status": "time is up"}:
             raise TimeIsUp
     status = event.get("status") if isinstance(event, dict) else type(event).__name__
-    raise ProtocolError(
-        f"the trigger told something that nobody knows (status {str(status)[:40]!r}); that counts as a failure"
-    )
+    raise ProtocolError(f"the trigger sent an unknown event (status {str(status)[:40]!r}); it counts as a failure")

@@ -1,21 +1,29 @@
 """
 Waiting in a task: what the delivery sensor and the send operators share, so that there is one way of waiting.
 
-A wait looks once in the worker. If that does not settle it, the task defers to the trigger, or looks on. Looks, pace,
-patience and errors are the watch's (``gateway.polling``) here and there; this is what Airflow has to know of it.
+A wait polls once in the worker. If that does not settle it, the task defers to the trigger, or polls on. Everything
+about a poll belongs to ``gateway.polling``; this is what Airflow has to know of it.
 """
 
 from __future__ import annotations
 
 import time
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTaskTimeout, BaseOperator, conf
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowSensorTimeout,
+    AirflowTaskTimeout,
+    BaseOperator,
+    conf,
+)
 
+from airflow_provider_messaggisms.airflow_internals import is_deferral_timeout
+from airflow_provider_messaggisms.arguments import check_flag, seconds_of
 from airflow_provider_messaggisms.gateway.delivery import Rule
-from airflow_provider_messaggisms.gateway.poll_interval import DEFAULT_OUTAGE_TOLERANCE_SECONDS, Pace, checked_seconds
+from airflow_provider_messaggisms.gateway.outage import DEFAULT_OUTAGE_TOLERANCE_SECONDS
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.links import MessaggiSmsMessageLink
@@ -26,24 +34,26 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     # Imported where they are needed: every parse of a DAG file imports this module.
-    from airflow_provider_messaggisms.gateway.polling import Watch
-
-#: How Airflow calls the method by which it tells a resumed task that its deferral has failed.
-_AIRFLOW_FAILS_IT = "__fail__"
+    from airflow_provider_messaggisms.gateway.polling import Poller, Wait
 
 
 class WaitingOperator(BaseOperator):
     """
-    Base of whatever waits for a delivery.
+    Base of all operators that wait for a delivery. A wrong argument fails when the DAG is parsed.
 
     :param min_delivered: Share of the recipients that must be delivered, 0 to 1. Default 1.0.
     :param accept_delivered_to_operator: Count ``DELIVERED_TO_OPERATOR`` as delivered. Default ``False``.
-    :param outage_tolerance: For how many seconds (or a ``timedelta``) the gateway may fail to give a good answer before
-        the wait fails. Default one hour. In reschedule mode, where no look knows of the one before, ``timeout`` rules.
+    :param outage_tolerance: For how many seconds (or a ``timedelta``) the gateway may give no successful response
+        before the wait fails. Default one hour. In reschedule mode a poll knows nothing of the one before, so
+        ``timeout`` is the limit.
     :param deferrable: Wait in the triggerer. Default: ``[operators] default_deferrable``.
+    :raises ConfigurationError: An argument is out of its range.
     """
 
     operator_extra_links = (MessaggiSmsMessageLink(),)
+
+    #: Least seconds between a deferral and its event. A task does not defer for less.
+    handover_seconds: float = trigger_event.HANDOVER_SECONDS
 
     messaggisms_conn_id: str
 
@@ -56,6 +66,10 @@ class WaitingOperator(BaseOperator):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
+        with without_retries():  # a mapped task is made when it runs
+            Rule(min_delivered, accept_delivered_to_operator)
+            seconds_of("outage_tolerance", outage_tolerance)
+            check_flag("deferrable", deferrable)
         super().__init__(**kwargs)
         self.min_delivered = min_delivered
         self.accept_delivered_to_operator = accept_delivered_to_operator
@@ -63,11 +77,11 @@ class WaitingOperator(BaseOperator):
         self.deferrable = deferrable
 
     def fixed_interval(self) -> float | None:
-        """Give the seconds between two looks, or ``None`` for a pace that slows down."""
+        """Return the seconds between two polls, or ``None`` for an interval that grows with the age of the wait."""
         raise NotImplementedError
 
     def limit_seconds(self) -> float:
-        """Give the seconds after which the wait fails."""
+        """Return the seconds after which the wait fails."""
         raise NotImplementedError
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
@@ -75,49 +89,51 @@ class WaitingOperator(BaseOperator):
         raise NotImplementedError
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Take Airflow's own end of a deferral for the trigger's: it has the same deadline, and looks now and then."""
-        error = str((next_kwargs or {}).get("error", ""))
-        if next_method == _AIRFLOW_FAILS_IT and "timeout" in error.lower():
-            next_method, next_kwargs = "execute_complete", {"event": trigger_event.time_is_up()}
-        return super().resume_execution(next_method, next_kwargs, context)
+        """Treat Airflow's deferral timeout like our trigger's: one deadline, which Airflow checks less often."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowException as error:
+            if not is_deferral_timeout(error):
+                raise
+        return self.execute_complete(context, trigger_event.time_is_up())
 
     def new_hook(self) -> MessaggiSmsHook:
-        """Make a hook that repeats nothing by itself: the next look is the repeat, and not sooner than it may be."""
+        """Make a hook that repeats no call by itself: the next poll is the repeat, and it comes when it is due."""
         return MessaggiSmsHook(self.messaggisms_conn_id, retry_policy=RetryPolicy(attempts=1))
 
-    def new_watch(self, message_id: str, *, since: float, looks: int = 0) -> Watch:
-        """Begin to watch a message."""
-        from airflow_provider_messaggisms.gateway.polling import Watch
+    def new_wait(self, context: Context, message_id: str) -> Wait:
+        """Say what to wait for, from now on."""
+        from airflow_provider_messaggisms.gateway.polling import Wait
 
-        return Watch(
-            message_id,
-            since,
-            Rule(self.min_delivered, self.accept_delivered_to_operator),
-            Pace(self.fixed_interval()),
-            seconds_of("outage_tolerance", self.outage_tolerance),
-            looks,
-            say=lambda level, text: self.log.log(level, "%s", text),
+        now = time.time()
+        return Wait(
+            message_id=message_id,
+            since=now,
+            deadline=self._deadline(context, now),
+            rule=Rule(self.min_delivered, self.accept_delivered_to_operator),
+            poke_interval=self.fixed_interval(),
+            outage_tolerance=seconds_of("outage_tolerance", self.outage_tolerance),
         )
 
-    def defer_watch(self, context: Context, watch: Watch, began: float) -> NoReturn:
-        """Leave the rest of a wait that began at *began* to the trigger."""
+    def new_poller(self, wait: Wait, *, polls_before: int = 0) -> Poller:
+        """Make what polls in this process and logs each change."""
+        from airflow_provider_messaggisms.gateway.polling import Poller
+
+        return Poller(wait, lambda level, text: self.log.log(level, "%s", text), polls_before=polls_before)
+
+    def defer_wait(self, wait: Wait) -> NoReturn:
+        """Leave a wait to the trigger."""
         from airflow_provider_messaggisms.triggers import MessaggiSmsDeliveryTrigger
 
-        deadline, now = self._deadline(context, began), time.time()
+        left = wait.seconds_left(time.time())
         self.defer(
             trigger=MessaggiSmsDeliveryTrigger(
                 messaggisms_conn_id=self.messaggisms_conn_id,
-                message_id=watch.message_id,
-                since=_iso(watch.since),
-                deadline=_iso(deadline),
-                min_delivered=self.min_delivered,
-                accept_delivered_to_operator=self.accept_delivered_to_operator,
-                poke_interval=watch.pace.poke_interval,
-                outage_tolerance=watch.outage_tolerance,
-                not_before=_iso(now + watch.retry_after) if watch.retry_after else None,
+                wait=wait.to_json(),
+                handover_seconds=self.handover_seconds,
             ),
             method_name="execute_complete",
-            timeout=timedelta(seconds=max(deadline - now, 0.0)),
+            timeout=None if left is None else timedelta(seconds=max(left, 0.0)),
         )
         raise AssertionError("defer() always raises")
 
@@ -125,9 +141,9 @@ class WaitingOperator(BaseOperator):
         """
         Read what the trigger told.
 
-        :raises AirflowSensorTimeout: The time was up.
-        :raises AirflowTaskTimeout: The task's ``execution_timeout`` was.
-        :raises MessaggiSmsError: As when the task had looked itself.
+        :raises AirflowSensorTimeout: ``timeout`` is over.
+        :raises AirflowTaskTimeout: The task's ``execution_timeout`` is over.
+        :raises MessaggiSmsError: The error that the task would have met, had it polled itself.
         """
         report = None
         with without_retries(), suppress(trigger_event.TimeIsUp):
@@ -138,16 +154,16 @@ class WaitingOperator(BaseOperator):
         return report
 
     def give_up(self, context: Context) -> NoReturn:
-        """Fail because the time is up."""
+        """Fail because the deadline has come."""
         ends = self._execution_ends(context)
         if ends is not None and ends <= time.time():
             raise AirflowTaskTimeout(f"The delivery is not known within execution_timeout ({self.execution_timeout})")
         raise AirflowSensorTimeout(f"The delivery is not known within timeout ({self.limit_seconds():g} s)")
 
-    def _deadline(self, context: Context, began: float) -> float:
+    def _deadline(self, context: Context, now: float) -> float:
         # Airflow 3 does not bound a deferral by execution_timeout.
         ends = self._execution_ends(context)
-        return min(began + self.limit_seconds(), ends or float("inf"))
+        return min(now + self.limit_seconds(), ends or float("inf"))
 
     def _execution_ends(self, context: Context) -> float | None:
         started = getattr(context["ti"], "start_date", None)
@@ -158,12 +174,12 @@ class WaitingOperator(BaseOperator):
 
 class OptionallyWaitingOperator(WaitingOperator):
     """
-    Base of operators that wait for the delivery of what they did, if asked.
+    Base of operators that can wait for the delivery of what they did.
 
-    The report becomes the XCom ``delivery``; what the operator returns is not touched by the wait.
+    The report becomes the XCom ``delivery``. The wait does not change what the operator returns.
 
     :param wait_for_delivery: ``True`` waits as :class:`MessaggiSmsDeliverySensor` does. Default ``False``.
-    :param poke_interval: Seconds (or a ``timedelta``) between two looks. Default: growing with the age of the wait.
+    :param poke_interval: Seconds (or a ``timedelta``) between two polls. Default: growing with the age of the wait.
     :param timeout: Seconds (or a ``timedelta``) after which the wait, and the task, fails. Default: that of Airflow's
         sensors, ``[sensors] default_timeout``, 7 days.
     """
@@ -176,68 +192,49 @@ class OptionallyWaitingOperator(WaitingOperator):
         timeout: float | timedelta | None = None,
         **kwargs: Any,
     ) -> None:
+        with without_retries():
+            check_flag("wait_for_delivery", wait_for_delivery)
+            for name, value in (("poke_interval", poke_interval), ("timeout", timeout)):
+                if value is not None:
+                    seconds_of(name, value)
         super().__init__(**kwargs)
         self.wait_for_delivery = wait_for_delivery
         self.poke_interval = poke_interval
         self.timeout = timeout
 
     def fixed_interval(self) -> float | None:
-        """Give the seconds between two looks, or ``None`` for a pace that slows down."""
+        """Return the seconds between two polls, or ``None`` for an interval that grows with the age of the wait."""
         return None if self.poke_interval is None else seconds_of("poke_interval", self.poke_interval)
 
     def limit_seconds(self) -> float:
-        """Give the seconds after which the wait fails."""
+        """Return the seconds after which the wait fails."""
         if self.timeout is None:
             return float(conf.getfloat("sensors", "default_timeout"))
         return seconds_of("timeout", self.timeout)
 
-    def check_wait(self) -> None:
-        """
-        Check what concerns the wait, before anything is sent.
-
-        :raises ConfigurationError: An argument is wrong.
-        """
-        self.new_watch("", since=0.0)
-        self.limit_seconds()
-
     def deliver(self, context: Context, message_id: str) -> str:
-        """Wait for the delivery of a message, if that is wanted; return its id."""
+        """Wait for the delivery of a message, if the operator was told to; return its id."""
         if self.wait_for_delivery:
             with without_retries(), self.new_hook() as hook:
-                self._delivered(context, self._wait(context, hook, message_id))
+                report = self._wait(context, hook, message_id)
+            self.log.info("%s", report["summary"])
+            self._push(context, report)
         return message_id
 
     def execute_complete(self, context: Context, event: Any = None) -> str:
-        """Go on when the trigger has told how the wait ended."""
+        """Go on when the trigger has told how the wait ended; return the message's id."""
         report = self.report_of(context, event, None)
-        self._delivered(context, report)
+        self._push(context, report)
         return str(report["message_id"])
 
     def _wait(self, context: Context, hook: MessaggiSmsHook, message_id: str) -> dict[str, Any]:
-        began = time.time()
-        ends = began + self.limit_seconds()
-        watch = self.new_watch(message_id, since=began)
-        while (report := hook.run_steps(watch.look(time.time()))) is None:
-            if self.deferrable:
-                self.defer_watch(context, watch, began)
-            time.sleep(max(0.0, min(watch.pause(time.time()), ends - time.time())))
-            if time.time() >= ends:
-                self.give_up(context)
-        self.log.info("%s", report["summary"])
+        poller = self.new_poller(self.new_wait(context, message_id))
+        report = hook.run_steps(poller.poll(time.time()) if self.deferrable else poller.run(time.time))
+        if report is None and self.deferrable:
+            self.defer_wait(poller.remaining_wait())
+        if report is None:
+            self.give_up(context)
         return report
 
-    def _delivered(self, context: Context, report: dict[str, Any]) -> None:
+    def _push(self, context: Context, report: dict[str, Any]) -> None:
         context["ti"].xcom_push(key="delivery", value=report)
-
-
-def seconds_of(name: str, value: Any) -> float:
-    """
-    Read a duration, in seconds or as a ``timedelta``.
-
-    :raises ConfigurationError: It is none.
-    """
-    return checked_seconds(name, value.total_seconds() if isinstance(value, timedelta) else value)
-
-
-def _iso(instant: float) -> str:
-    return datetime.fromtimestamp(instant, UTC).isoformat()

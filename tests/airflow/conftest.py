@@ -13,7 +13,6 @@ from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
-from airflow_provider_messaggisms.waiting import trigger_event
 from tests.airflow.carriers import bare_environment, open_transport
 from tests.airflow.faces import connect, face, hook, open_hook, puppet
 from tests.conftest import only_our_warnings
@@ -21,17 +20,6 @@ from tests.conftest import only_our_warnings
 __all__ = ["bare_environment", "connect", "face", "hook", "open_hook", "open_transport", "puppet"]  # fixtures
 
 Run = Callable[..., Any]
-
-
-@pytest.fixture(autouse=True)
-def handover_seconds(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Let deferrals be as short as a test likes, for no scheduler is there to be confused; or as long as it says."""
-
-    def be(seconds: float) -> None:
-        monkeypatch.setattr(trigger_event, "HANDOVER_SECONDS", seconds)
-
-    be(0.0)
-    return be
 
 
 # The examples are written for Airflow 3.

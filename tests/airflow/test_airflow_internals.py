@@ -8,9 +8,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, BaseNotifier, BaseOperator
+from airflow import __version__ as airflow_version
+from airflow.providers.common.compat.sdk import DAG, BaseNotifier, BaseOperator, BaseSensorOperator
 
-from airflow_provider_messaggisms.airflow_internals import RendersOwnFields
+from airflow_provider_messaggisms.airflow_internals import ChoosesPokeIntervals, RendersOwnFields, is_deferral_timeout
 
 
 @pytest.mark.parametrize("base", [BaseOperator, BaseNotifier])
@@ -47,3 +48,38 @@ def test_do_render_template_fields_is_called_for_a_mapped_task() -> None:
     context = {"x": "1", "ti": ti, "task": mapped, "dag": dag, "dag_run": SimpleNamespace(conf={}), "params": {}}
     mapped.render_template_fields(context)
     assert context["task"].rendered == ("secret", "{{ x }}", False)
+
+
+def test_airflow_has_not_changed_get_next_poke_interval() -> None:
+    airflows = inspect.signature(BaseSensorOperator._get_next_poke_interval)
+    assert list(airflows.parameters) == ["self", "started_at", "run_duration", "poke_count"]
+    assert list(inspect.signature(ChoosesPokeIntervals._get_next_poke_interval).parameters) == list(airflows.parameters)
+
+
+class Brisk(ChoosesPokeIntervals, BaseSensorOperator):
+    """A sensor with a pause of its own, which succeeds at its third poke."""
+
+    asked: list[tuple[float, float]]
+
+    def next_poke_interval(self, passed: float, airflows: float) -> float:
+        self.asked.append((passed, airflows))
+        return 0.01
+
+    def poke(self, context: Any) -> bool:
+        return len(self.asked) == 2
+
+
+def test_airflow_still_asks_get_next_poke_interval_for_each_pause(context: Any) -> None:
+    sensor = Brisk(task_id="brisk", poke_interval=3_600, timeout=60)
+    sensor.asked = []
+    sensor.execute(context)
+    assert [airflows for _, airflows in sensor.asked] == [3_600, 3_600]
+    assert 0 <= sensor.asked[0][0] <= sensor.asked[1][0] < 60
+
+
+@pytest.mark.parametrize(("reason", "timed_out"), [("timeout", True), ("Trigger failure", False)])
+def test_airflow_still_raises_its_deferral_timeout(context: Any, reason: str, timed_out: bool) -> None:
+    text = "Trigger/execution timeout" if airflow_version.startswith("2.") else "Trigger timeout"
+    with pytest.raises(Exception, match=r"^Trigger") as caught:
+        BaseOperator(task_id="any").resume_execution("__fail__", {"error": text if timed_out else reason}, context)
+    assert is_deferral_timeout(caught.value) is timed_out

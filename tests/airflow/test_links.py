@@ -1,9 +1,8 @@
-"""From a task in Airflow's UI to its message: a button where there is a page, and none where there is not."""
+"""The link from a task in Airflow's UI to its message: a button if there is a page, none if there is not."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -13,7 +12,7 @@ from airflow.providers.common.compat.sdk import DAG
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.settings import Settings
-from airflow_provider_messaggisms.links import MessaggiSmsMessageLink
+from airflow_provider_messaggisms.links import MessaggiSmsMessageLink, store_page
 from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator
 from airflow_provider_messaggisms.sensors import MessaggiSmsDeliverySensor
 from tests.airflow.conftest import Run
@@ -53,7 +52,7 @@ def test_tasks_lead_to_their_message(
     connect(host=gateway.url, password=gateway.token, extra={"console_url": console} if console else {})
     with DAG(f"lead_{deferrable}_{bool(console)}", schedule=None, start_date=datetime(2020, 1, 1, tzinfo=UTC)) as dag:
         sent = MessaggiSmsSendOperator(task_id="send", sender="Airflow", body="Hello", recipients=NUMBER)
-        MessaggiSmsDeliverySensor(
+        waiting = MessaggiSmsDeliverySensor(
             task_id="wait",
             message_id=cast("str", sent.output),
             deferrable=deferrable,
@@ -61,6 +60,7 @@ def test_tasks_lead_to_their_message(
             poke_interval=0.1,
             timeout=0.3,
         )
+        waiting.handover_seconds = 0.0
     tis = {ti.task_id: ti for ti in run_dag(dag).get_task_instances()}
     message_id = tis["send"].xcom_pull(task_ids="send")
     page = console.replace("{message_id}", message_id) if console else f"{gateway.url}/#text={message_id}"
@@ -70,13 +70,14 @@ def test_tasks_lead_to_their_message(
             assert MessaggiSmsMessageLink().get_link(object(), ti_key=ti.key) == page
 
 
-def test_a_task_knows_its_own_page() -> None:
-    operator = SimpleNamespace(page="https://console.example.com/messages/m1")
-    assert MessaggiSmsMessageLink().get_link(operator, ti_key=None) == operator.page
+def test_the_process_of_a_task_knows_its_page_without_asking_airflow(context: Any) -> None:
+    link = MessaggiSmsMessageLink()
+    for page, console in ((CONSOLE.replace("{message_id}", "m1"), CONSOLE), ("", None)):
+        store_page(context, settings(console_url=console) if console else settings(), "m1")
+        assert link.get_link(object(), ti_key=context["ti"]) == page
+        assert context["ti"].xcoms.pop("page", "") == page  # no page, no XCom
 
 
-def test_without_a_page_there_is_no_link() -> None:
+def test_the_button_is_called_message() -> None:
     operator = MessaggiSmsSendOperator(task_id="send", sender="Airflow", body="Hello", recipients=NUMBER)
-    operator.page = ""
-    assert MessaggiSmsMessageLink().get_link(operator, ti_key=None) == ""
     assert operator.operator_extra_links[0].name == "Message"

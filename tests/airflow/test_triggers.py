@@ -1,4 +1,4 @@
-"""The delivery trigger, on the emulator and on a gateway that does what a test wants, in an event loop of its own."""
+"""The delivery trigger, on the emulator and on a puppet of the gateway, in an event loop of its own."""
 
 from __future__ import annotations
 
@@ -9,22 +9,29 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
-from airflow_provider_messaggisms.exceptions import DeliveryError, MessageNotFoundError, RateLimitedError
+from airflow_provider_messaggisms.exceptions import (
+    ConfigurationError,
+    DeliveryError,
+    MessageNotFoundError,
+    RateLimitedError,
+)
+from airflow_provider_messaggisms.gateway.delivery import Rule
+from airflow_provider_messaggisms.gateway.polling import Wait
 from airflow_provider_messaggisms.triggers import MessaggiSmsDeliveryTrigger
-from airflow_provider_messaggisms.waiting import shared_client
+from airflow_provider_messaggisms.waiting.shared_client import count_shared_hooks
 from airflow_provider_messaggisms.waiting.trigger_event import TimeIsUp, report_of
 from tests.airflow.puppet import Connection, Puppet, cut, http, refusal, reset, success
 from tests.airflow.waiting.waits import (
     NUMBER,
     RECIPIENTS,
     SUMMARY,
-    after,
     asked,
     send,
     taken_up_again,
@@ -43,11 +50,10 @@ MESSAGE = {"id": "m1", "statistics": {"total": 1}, "recipients": {"valid": {"cou
 
 
 def test_it_is_stored_as_plain_json_and_made_anew_from_that() -> None:
-    original = trigger(
-        "m1", min_delivered=0.5, accept_delivered_to_operator=True, outage_tolerance=60.0, not_before=after(60)
-    )
+    original = trigger("m1", rule=Rule(0.5, accept_delivered_to_operator=True), not_before=time.time() + 60)
     path, arguments = original.serialize()
-    assert set(arguments) == set(inspect.signature(MessaggiSmsDeliveryTrigger).parameters)
+    parameters = inspect.signature(MessaggiSmsDeliveryTrigger).parameters.values()
+    assert set(arguments) == {one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY}
     assert json.loads(json.dumps(arguments)) == arguments
     again = taken_up_again(original)
     assert type(again) is MessaggiSmsDeliveryTrigger
@@ -61,6 +67,42 @@ def test_airflow_stores_it_and_gives_it_back() -> None:
     assert BaseSerialization.deserialize(BaseSerialization.serialize(arguments)) == arguments
 
 
+FLAT: dict[str, Any] = {
+    "messaggisms_conn_id": "messaggisms_default",
+    "message_id": "m1",
+    "since": "2026-05-20T10:00:00+00:00",
+    "deadline": "2026-05-20T11:00:00.500000+00:00",
+    "min_delivered": 0.9,
+    "accept_delivered_to_operator": True,
+    "poke_interval": 90.0,
+    "outage_tolerance": 300.0,
+    "not_before": "2026-05-20T10:01:00+00:00",
+}
+
+
+def test_a_trigger_that_was_stored_before_it_took_a_wait_goes_on() -> None:
+    began = datetime(2026, 5, 20, 10, tzinfo=UTC).timestamp()
+    assert Wait.from_json(MessaggiSmsDeliveryTrigger(**FLAT).serialize()[1]["wait"]) == Wait(
+        message_id="m1",
+        since=began,
+        deadline=began + 3_600.5,
+        rule=Rule(0.9, accept_delivered_to_operator=True),
+        poke_interval=90.0,
+        outage_tolerance=300.0,
+        not_before=began + 60,
+    )
+    least = {name: FLAT[name] for name in ("messaggisms_conn_id", "message_id", "since", "deadline")}
+    assert Wait.from_json(MessaggiSmsDeliveryTrigger(**least).wait).not_before == 0.0
+
+
+async def test_what_is_no_wait_is_an_error_of_the_task(messaggisms_gateway: Gateway) -> None:
+    broken = MessaggiSmsDeliveryTrigger(
+        messaggisms_conn_id="messaggisms_default", wait={"message_id": "m1"}, handover_seconds=0.0
+    )
+    with pytest.raises(ConfigurationError, match="since"):
+        report_of(await told_by(broken), "m1")
+
+
 # --- how it ends ------------------------------------------------------------------------------------------------------
 
 
@@ -71,17 +113,17 @@ async def test_it_tells_the_report_when_the_sms_has_arrived(messaggisms_gateway:
     assert report_of(event, message_id)["summary"] == "delivered to +39-*******567 after 4 s"
 
 
-async def test_it_looks_on_until_something_changes(messaggisms_gateway: Gateway) -> None:
+async def test_it_polls_on_until_something_changes(messaggisms_gateway: Gateway) -> None:
     message_id = send()
     waiting = asyncio.create_task(told_by(trigger(message_id)))
-    await asyncio.to_thread(until_looks, messaggisms_gateway, 3)
+    await asyncio.to_thread(until_polled, messaggisms_gateway, 3)
     assert not waiting.done()
     messaggisms_gateway.advance(10)
     assert report_of(await waiting, message_id)["delivered"] == 1
 
 
-def until_looks(gateway: Gateway, count: int, at: str = RECIPIENTS) -> None:
-    """Return when the recipients, or the summary, have been looked at so often."""
+def until_polled(gateway: Gateway, count: int, at: str = RECIPIENTS) -> None:
+    """Return when the recipients, or the summary, have been read so often."""
     while asked(gateway).count(at) < count:
         threading.Event().wait(0.02)
 
@@ -100,19 +142,18 @@ async def test_it_goes_by_the_rule(
 ) -> None:
     message_id = send([NUMBER, number if len(number) > 4 else f"+39 349 123 {number}"])
     messaggisms_gateway.advance(10)
-    waiting = trigger(message_id, min_delivered=min_delivered, accept_delivered_to_operator=accept)
+    waiting = trigger(message_id, rule=Rule(min_delivered, accept_delivered_to_operator=accept))
     assert report_of(await told_by(waiting), message_id)["total"] == 2
 
 
 @pytest.mark.parametrize("ends", [30.0, 0.2])
-async def test_it_tells_nothing_before_airflow_can_have_noticed_the_deferral(
-    messaggisms_gateway: Gateway, handover_seconds: Callable[[float], None], ends: float
+async def test_it_tells_nothing_before_airflow_has_noticed_the_deferral(
+    messaggisms_gateway: Gateway, ends: float
 ) -> None:
     message_id = send()
     messaggisms_gateway.advance(10)
-    handover_seconds(1.0)
     began = time.monotonic()
-    assert await told_by(trigger(message_id, ends=ends)) is not None
+    assert await told_by(trigger(message_id, ends=ends, handover_seconds=1.0)) is not None
     assert time.monotonic() >= began + 1.0
     assert asked(messaggisms_gateway) == [SUMMARY, RECIPIENTS]
 
@@ -124,7 +165,7 @@ async def test_it_meets_its_deadline(messaggisms_gateway: Gateway) -> None:
     assert asked(messaggisms_gateway)
 
 
-async def test_a_deadline_that_passed_while_no_triggerer_was_there_is_met_without_asking(
+async def test_a_deadline_that_passed_while_no_triggerer_ran_is_met_unasked(
     messaggisms_gateway: Gateway,
 ) -> None:
     with pytest.raises(TimeIsUp):
@@ -149,7 +190,7 @@ async def test_an_unknown_message_ends_it_at_once(messaggisms_gateway: Gateway) 
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 406])
-async def test_what_no_patience_can_cure_ends_it_at_once(puppet: Puppet, status: int) -> None:
+async def test_a_permanent_error_ends_it_at_once(puppet: Puppet, status: int) -> None:
     puppet.answers(refusal(status))
     event = await told_by(trigger("m1"))
     assert (event["status"], event["details"]["status"]) == ("failed", status)
@@ -190,19 +231,19 @@ async def test_no_answer_of_any_kind_makes_it_ask_sooner(puppet: Puppet, failure
 
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
-async def test_it_bears_a_failure_and_goes_on(puppet: Puppet, failure: Any) -> None:
+async def test_it_tolerates_a_failure_and_goes_on(puppet: Puppet, failure: Any) -> None:
     puppet.answers(failure, failure, success([MESSAGE]), success(DELIVERED))
     assert report_of(await told_by(trigger("m1")), "m1")["delivered"] == 1
 
 
-async def test_it_does_not_bear_failures_for_ever(puppet: Puppet) -> None:
+async def test_it_does_not_tolerate_failures_for_ever(puppet: Puppet) -> None:
     puppet.answers(refusal(429))
-    with pytest.raises(RateLimitedError, match="3 looks in a row have failed in 0 min: giving up"):
+    with pytest.raises(RateLimitedError, match="giving up: 3 polls in a row failed within 0 min"):
         report_of(await told_by(trigger("m1", outage_tolerance=0.0)), "m1")
     assert len(puppet.asked) == 3
 
 
-async def test_a_gateway_that_asks_for_a_week_is_asked_once_and_fails_each_wait_when_that_has_borne_enough(
+async def test_a_gateway_that_asks_for_a_week_is_asked_once_by_all_waits(
     puppet: Puppet,
 ) -> None:
     puppet.answers(refusal(429, Retry_After="604800"))
@@ -211,27 +252,27 @@ async def test_a_gateway_that_asks_for_a_week_is_asked_once_and_fails_each_wait_
         trigger("m2", poke_interval=0.4, outage_tolerance=0.5),
     ]
     for event in await asyncio.gather(*(told_by(wait) for wait in waits)):
-        with pytest.raises(RateLimitedError, match="the gateway asks to be left alone for another 604"):
+        with pytest.raises(RateLimitedError, match=r"giving up: .* Retry-After has 604"):
             report_of(event, "m1")
     assert len(puppet.asked) == 1
 
 
-async def test_an_interval_of_nothing_does_not_make_it_ask_all_the_time(messaggisms_gateway: Gateway) -> None:
+async def test_an_interval_of_zero_does_not_make_it_ask_all_the_time(messaggisms_gateway: Gateway) -> None:
     message_id = send(STUCK)
     await told_by(trigger(message_id, ends=0.45, poke_interval=0))
     assert asked(messaggisms_gateway).count(RECIPIENTS) <= 4
 
 
-async def test_before_its_day_a_scheduled_message_is_not_asked_about(messaggisms_gateway: Gateway) -> None:
+async def test_a_scheduled_message_is_not_polled_before_its_day(messaggisms_gateway: Gateway) -> None:
     with pytest.raises(TimeIsUp):
         report_of(await told_by(trigger("m1", began=-3_600.0, ends=0.3)), "m1")
     assert asked(messaggisms_gateway) == []
 
 
-async def test_after_a_restart_too_it_asks_no_sooner_than_the_gateway_has_allowed(puppet: Puppet) -> None:
+async def test_after_a_restart_it_still_follows_retry_after(puppet: Puppet) -> None:
     puppet.answers(success([MESSAGE]), success(DELIVERED))
     allowed = time.monotonic() + 1.0
-    event = await told_by(taken_up_again(trigger("m1", not_before=after(1.0))))
+    event = await told_by(taken_up_again(trigger("m1", not_before=time.time() + 1.0)))
     assert report_of(event, "m1")["delivered"] == 1
     assert time.monotonic() >= allowed
 
@@ -243,24 +284,16 @@ async def test_it_finds_out_for_itself_that_a_message_is_scheduled(messaggisms_g
     assert asked(messaggisms_gateway) == [SUMMARY]
 
 
-async def test_of_many_recipients_only_the_summary_is_read_until_the_end(messaggisms_gateway: Gateway) -> None:
+async def test_of_many_recipients_it_reads_only_the_summary_until_the_end(messaggisms_gateway: Gateway) -> None:
     message_id = send([f"+39 349 12{number:05d}" for number in range(1000, 1060)])
     waiting = asyncio.create_task(told_by(trigger(message_id)))
-    await asyncio.to_thread(until_looks, messaggisms_gateway, 4, at=SUMMARY)
+    await asyncio.to_thread(until_polled, messaggisms_gateway, 4, at=SUMMARY)
     messaggisms_gateway.advance(60)
     assert report_of(await waiting, message_id)["delivered"] == 60
     assert asked(messaggisms_gateway).count(RECIPIENTS) == 1
 
 
-async def test_waits_on_one_message_ask_no_more_often_than_one(messaggisms_gateway: Gateway) -> None:
-    message_id = send(STUCK)
-    began = after(0)
-    waits = [trigger(message_id, ends=1.2, since=began, poke_interval=0.2) for _ in range(20)]
-    await asyncio.gather(*(told_by(wait) for wait in waits))
-    assert asked(messaggisms_gateway).count(RECIPIENTS) <= 6
-
-
-async def test_the_log_has_a_line_for_each_change_and_not_for_each_look(
+async def test_the_log_has_a_line_for_each_change_and_not_for_each_poll(
     messaggisms_gateway: Gateway, said: Callable[[], str]
 ) -> None:
     message_id = send(STUCK)
@@ -277,20 +310,20 @@ async def test_the_log_has_a_line_for_each_change_and_not_for_each_look(
 @pytest.fixture
 def loop_is_empty() -> Iterator[None]:
     yield
-    assert not any(shared_client._lookouts.values())
+    assert count_shared_hooks() == 0
 
 
-async def test_when_it_is_cancelled_it_asks_no_more_and_leaves_nothing_behind(
+async def test_cancelled_it_asks_no_more_and_leaves_nothing_behind(
     messaggisms_gateway: Gateway, loop_is_empty: None
 ) -> None:
     message_id = send(STUCK)
     waiting = asyncio.create_task(told_by(trigger(message_id)))
-    await asyncio.to_thread(until_looks, messaggisms_gateway, 2)
+    await asyncio.to_thread(until_polled, messaggisms_gateway, 2)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
     seen = messaggisms_gateway.requests()
-    assert shared_client._lookouts[asyncio.get_running_loop()] == {}
+    assert count_shared_hooks() == 0
     await asyncio.sleep(0.3)
     assert messaggisms_gateway.requests() == seen
     assert [exchange.method for exchange in seen].count("DELETE") == 0
@@ -315,9 +348,7 @@ async def test_reading_the_connection_does_not_stop_the_loop(
     assert report_of(await waiting, message_id)["delivered"] == 1
 
 
-async def test_a_long_report_is_counted_between_other_work_and_stops_nothing(
-    puppet: Puppet, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_long_report_is_counted_between_other_work(puppet: Puppet, caplog: pytest.LogCaptureFixture) -> None:
     many = 20_000  # 19 MB
     summary = {"id": "m1", "statistics": {"total": many, "delivered": many}, "recipients": {"valid": {"count": many}}}
     report = success([recipient(index, "DELIVERED_TO_HANDSET", 3) for index in range(many)])
@@ -333,7 +364,7 @@ async def test_a_long_report_is_counted_between_other_work_and_stops_nothing(
             await asyncio.sleep(0)
             steps.append(time.thread_time() - began)
 
-    gc.disable()  # it would stop the loop for longer than all the rest takes, whoever waits there
+    gc.disable()  # it would stop the loop for longer than all the rest takes
     try:
         other_work = asyncio.create_task(tick())
         event = await told_by(trigger("m1"))

@@ -20,9 +20,9 @@ from airflow_provider_messaggisms.gateway.delivery import (
     Rule,
     Verdict,
     check_reachable,
-    fate_of,
     is_large,
     judge,
+    outcome_of,
     state_of,
     worth_reading,
 )
@@ -60,7 +60,7 @@ PENDING, DELIVERED, FAILED = Outcome.PENDING, Outcome.DELIVERED, Outcome.FAILED
 
 
 @pytest.mark.parametrize(
-    ("name", "group", "fate"),
+    ("name", "group", "outcome"),
     [
         ("PENDING_WAITING_DELIVERY", 1, PENDING),
         ("PENDING_ENROUTE", 1, PENDING),
@@ -89,16 +89,16 @@ PENDING, DELIVERED, FAILED = Outcome.PENDING, Outcome.DELIVERED, Outcome.FAILED
         ("UNDELIVERABLENESS", None, None),
     ],
 )
-def test_each_status_has_its_fate(name: str, group: int | None, fate: Outcome | None) -> None:
-    assert fate_of(sms(name, group=group), ALL) is fate
+def test_each_status_has_its_fate(name: str, group: int | None, outcome: Outcome | None) -> None:
+    assert outcome_of(sms(name, group=group), ALL) is outcome
 
 
 def test_delivered_to_the_operator_is_final_only_if_the_rule_says_so() -> None:
-    assert fate_of(OPERATOR, ALL) is Outcome.PENDING
-    assert fate_of(OPERATOR, AT_OPERATOR_IS_ENOUGH) is Outcome.DELIVERED
-    assert fate_of(sms("DELIVERED_TO_MOON"), AT_OPERATOR_IS_ENOUGH) is None
+    assert outcome_of(OPERATOR, ALL) is Outcome.PENDING
+    assert outcome_of(OPERATOR, AT_OPERATOR_IS_ENOUGH) is Outcome.DELIVERED
+    assert outcome_of(sms("DELIVERED_TO_MOON"), AT_OPERATOR_IS_ENOUGH) is None
     by_id_alone = Delivery(state="DELIVERED", report=Report(status=Status(id=2, groupId=3)))
-    assert fate_of(by_id_alone, ALL) is Outcome.PENDING
+    assert outcome_of(by_id_alone, ALL) is Outcome.PENDING
 
 
 @pytest.mark.parametrize(
@@ -128,14 +128,14 @@ def test_the_most_precise_word_for_a_state_counts(recipient: Delivery, state: st
 
 
 def test_what_has_not_been_dispatched_is_pending() -> None:
-    assert fate_of(Delivery(), ALL) is fate_of(Delivery(), AT_OPERATOR_IS_ENOUGH) is Outcome.PENDING
+    assert outcome_of(Delivery(), ALL) is outcome_of(Delivery(), AT_OPERATOR_IS_ENOUGH) is Outcome.PENDING
 
 
 @given(st.text(), st.none() | st.integers(), st.booleans())
 def test_no_undocumented_state_is_ever_called_delivered(name: str, group: int | None, accept: bool) -> None:
     known = {"DELIVERED", "DELIVERED_TO_HANDSET"} | ({"DELIVERED_TO_OPERATOR"} if accept else set())
-    fate = fate_of(sms(name, group=group), Rule(accept_delivered_to_operator=accept))
-    assert (fate is Outcome.DELIVERED) == (name in known)
+    outcome = outcome_of(sms(name, group=group), Rule(accept_delivered_to_operator=accept))
+    assert (outcome is Outcome.DELIVERED) == (name in known)
 
 
 # --- the rule ---------------------------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def test_a_share_written_as_a_fraction_is_met_by_exactly_that_many(total: int, w
 
 
 @pytest.mark.parametrize(
-    ("recipients", "rule", "fate"),
+    ("recipients", "rule", "outcome"),
     [
         ([], ALL, PENDING),
         ([], Rule(0.0), PENDING),
@@ -205,9 +205,9 @@ def test_a_share_written_as_a_fraction_is_met_by_exactly_that_many(total: int, w
     ],
 )
 def test_the_verdict_is_final_when_all_are_or_when_the_rule_cannot_be_met(
-    recipients: list[Delivery], rule: Rule, fate: Outcome
+    recipients: list[Delivery], rule: Rule, outcome: Outcome
 ) -> None:
-    assert judge("m1", recipients, rule).fate is fate
+    assert judge("m1", recipients, rule).outcome is outcome
 
 
 def test_the_report_is_plain_json_with_counts_price_and_each_failure() -> None:
@@ -336,20 +336,22 @@ def test_the_counts_agree_with_the_recipients_however_they_come_in(
 ) -> None:
     rule = Rule(share, accept)
     verdict = judge("m1", recipients, rule)
-    fates = [fate_of(one, rule) for one in recipients]
+    outcomes = [outcome_of(one, rule) for one in recipients]
     report = verdict.report
     assert report["total"] == len(recipients) == sum(report["states"].values())
-    assert report["delivered"] == fates.count(Outcome.DELIVERED)
-    assert report["failed_count"] == fates.count(Outcome.FAILED)
-    assert report["pending"] == fates.count(Outcome.PENDING) + fates.count(None)
-    assert [failure["index"] for failure in report["failed"]] == [n for n, f in enumerate(fates) if f is Outcome.FAILED]
-    if verdict.fate is Outcome.DELIVERED:
+    assert report["delivered"] == outcomes.count(Outcome.DELIVERED)
+    assert report["failed_count"] == outcomes.count(Outcome.FAILED)
+    assert report["pending"] == outcomes.count(Outcome.PENDING) + outcomes.count(None)
+    assert [failure["index"] for failure in report["failed"]] == [
+        n for n, f in enumerate(outcomes) if f is Outcome.FAILED
+    ]
+    if verdict.outcome is Outcome.DELIVERED:
         assert report["pending"] == 0
         assert report["delivered"] >= round(share * len(recipients), 9)
-    if verdict.fate is Outcome.FAILED:
+    if verdict.outcome is Outcome.FAILED:
         assert report["delivered"] + report["pending"] < share * len(recipients) + 1e-6
     in_two_parts = DeliveryCounts().add(recipients[:border]).add(recipients[border:]).verdict("m1", rule)
-    assert (in_two_parts.fate, in_two_parts.report) == (verdict.fate, report)
+    assert (in_two_parts.outcome, in_two_parts.report) == (verdict.outcome, report)
 
 
 def test_no_verdict_shows_a_number() -> None:
@@ -419,6 +421,6 @@ def test_the_recipients_are_worth_reading_when_the_summary_shows_an_end(
 def test_what_comes_over_the_wire_is_judged() -> None:
     wire = b'[{"number": "+39-3471112223", "state": "PENDING", "report": []}, {"state": "DELIVERED", "price": "0.05"}]'
     verdict = judge("m1", msgspec.json.decode(wire, type=list[Delivery], strict=False), ALL)
-    assert verdict.fate is Outcome.PENDING
+    assert verdict.outcome is Outcome.PENDING
     assert verdict.report["states"] == {"PENDING": 1, "DELIVERED": 1}
     assert verdict.report["price_eur"] == 0.05

@@ -56,7 +56,7 @@ def whole(body: bytes) -> DeliveryCounts:
 
 def told(tally: DeliveryCounts) -> tuple[Any, ...]:
     verdict = tally.verdict("m1", Rule(0.1, accept_delivered_to_operator=True))
-    return verdict.fate, verdict.report, verdict.unknown_states
+    return verdict.outcome, verdict.report, verdict.unknown_states
 
 
 @pytest.mark.parametrize("piece", [7, 1_000, 65_536, 1_000_000])
@@ -114,7 +114,7 @@ def test_the_first_hundred_failures_keep_their_places_across_slices() -> None:
     assert [one["index"] for one in failed] == places[:100]
 
 
-def test_a_recipient_of_another_shape_amid_a_long_answer_is_an_error_and_not_left_out() -> None:
+def test_a_recipient_of_another_shape_in_a_long_answer_is_an_error() -> None:
     people = recipients(1_000)
     people[500]["report"] = "soon"
     with pytest.raises(errors.ProtocolError, match="shaped in another way"):
@@ -122,7 +122,7 @@ def test_a_recipient_of_another_shape_amid_a_long_answer_is_an_error_and_not_lef
 
 
 @pytest.mark.parametrize("cut", [0.2, 0.6, 0.9999])
-def test_an_answer_that_ends_in_the_middle_is_an_error_and_not_a_small_count(cut: float) -> None:
+def test_an_answer_that_ends_in_the_middle_is_an_error(cut: float) -> None:
     body = answer(recipients(1_000))
     with pytest.raises(errors.ProtocolError):
         collected(body[: int(cut * len(body))], 10_000)

@@ -196,9 +196,8 @@ def test_a_retry_after_midnight_does_not_close_a_transaction_that_is_open(
 
 
 def test_a_moment_that_is_but_seconds_away_is_waited_for_without_deferring(
-    messaggisms_gateway: Gateway, context: Any, handover_seconds: Callable[[float], None]
+    messaggisms_gateway: Gateway, context: Any
 ) -> None:
-    handover_seconds(5.0)
     moment = now() + timedelta(seconds=1)
     assert send(context, send_at=moment)
     assert now() >= moment

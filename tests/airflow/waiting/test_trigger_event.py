@@ -36,13 +36,13 @@ def test_a_report_arrives_as_it_was_sent() -> None:
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_an_error_arrives_as_the_same_class_with_the_same_text_and_attributes(error: MessaggiSmsError) -> None:
+def test_an_error_arrives_with_its_class_its_text_and_its_attributes(error: MessaggiSmsError) -> None:
     with pytest.raises(type(error)) as caught:
         trigger_event.report_of(through_airflow(trigger_event.failed(error)), "m1")
     assert (type(caught.value), str(caught.value), vars(caught.value)) == (type(error), str(error), vars(error))
 
 
-def test_the_end_of_the_time_is_told_apart() -> None:
+def test_the_deadline_is_told_apart() -> None:
     with pytest.raises(trigger_event.TimeIsUp):
         trigger_event.report_of(through_airflow(trigger_event.time_is_up()), "m1")
 
@@ -66,6 +66,6 @@ def test_the_end_of_the_time_is_told_apart() -> None:
         {"status": ["delivered"]},
     ],
 )
-def test_an_event_that_nobody_knows_is_a_failure(event: Any) -> None:
-    with pytest.raises(exceptions.ProtocolError, match="nobody knows"):
+def test_an_unknown_event_is_a_failure(event: Any) -> None:
+    with pytest.raises(exceptions.ProtocolError, match="unknown event"):
         trigger_event.report_of(event, "m1")

@@ -1,17 +1,18 @@
-"""Waits to test with: messages to wait for, triggers, and tasks that are resumed without Airflow's machinery."""
+"""Waits for the tests: messages to wait for, triggers, and tasks that are resumed without Airflow's machinery."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
 
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
+from airflow_provider_messaggisms.gateway.polling import Wait
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.triggers import MessaggiSmsDeliveryTrigger
 
@@ -26,26 +27,20 @@ def send(recipients: Any = NUMBER, **options: Any) -> str:
 
 
 def asked(gateway: Gateway) -> list[str]:
-    """List the calls that a wait has made: paths of the GETs."""
+    """Return the paths of the GETs: the calls that waits have made."""
     return [exchange.path for exchange in gateway.requests() if exchange.method == "GET"]
 
 
-def after(seconds: float) -> str:
-    """Write the instant that comes after so many seconds."""
-    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
-
-
-def trigger(message_id: str, *, ends: float = 30.0, began: float = 0.0, **arguments: Any) -> MessaggiSmsDeliveryTrigger:
-    """Make a trigger that looks often and ends after so many seconds."""
+def trigger(
+    message_id: str, *, ends: float = 30.0, began: float = 0.0, handover_seconds: float = 0.0, **wait: Any
+) -> MessaggiSmsDeliveryTrigger:
+    """Make a trigger that polls often and ends after so many seconds."""
+    wait.setdefault("poke_interval", 0.1)
+    now = time.time()
     return MessaggiSmsDeliveryTrigger(
-        **{
-            "messaggisms_conn_id": "messaggisms_default",
-            "message_id": message_id,
-            "since": after(-began),
-            "deadline": after(ends),
-            "poke_interval": 0.1,
-            **arguments,
-        }
+        messaggisms_conn_id="messaggisms_default",
+        wait=Wait(message_id=message_id, since=now - began, deadline=now + ends, **wait).to_json(),
+        handover_seconds=handover_seconds,
     )
 
 
@@ -57,7 +52,7 @@ async def told_by(waiting: Any) -> Any:
 
 
 def taken_up_again(waiting: Any) -> Any:
-    """Do with a trigger what Airflow does: store it as plain JSON and make it anew."""
+    """Store a trigger as plain JSON and make it anew, as Airflow does."""
     path, arguments = waiting.serialize()
     module, _, name = path.rpartition(".")
     return getattr(import_module(module), name)(**json.loads(json.dumps(arguments)))
@@ -72,8 +67,9 @@ def finished(
     """
     Execute a task to its end, through all its deferrals.
 
-    :param between: What happens while it is deferred; gives the event. By default its trigger runs.
+    :param between: What happens while it is deferred; returns the event. By default its trigger runs.
     """
+    task.handover_seconds = 0.0  # there is no scheduler that must notice the deferral
     try:
         return task.execute(context)
     except TaskDeferred as first:
