@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +10,8 @@ import psutil
 import pytest
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway, Sms
-from tests.system.api import DagRun, wait_for
+from tests.progress import wait_until
+from tests.system.api import DagRun
 from tests.system.stack import AirflowStack
 
 BRIEF_TIMEOUT = timedelta(seconds=20)
@@ -29,7 +29,7 @@ def deferred(stack: AirflowStack) -> Iterator[Callable[[str], DagRun]]:
         def both() -> bool | None:
             return [run.task_states().get(task) for task in ("brief", "patient")] == ["deferred"] * 2 or None
 
-        wait_for("the deferrals", both, timeout_seconds=90)
+        wait_until("the deferrals", both, sign=run.task_states)
         return run
 
     yield defer
@@ -43,9 +43,16 @@ def looks(gateway: Gateway) -> int:
 
 
 def wait_for_looks(gateway: Gateway, more: int = 3) -> None:
-    """Return when somebody has looked so often from now on."""
+    """Return when the gateway was asked so often from now on."""
     before = looks(gateway)
-    wait_for("the looks", lambda: looks(gateway) >= before + more or None, timeout_seconds=60)
+    wait_until("the looks", lambda: looks(gateway) >= before + more or None)
+
+
+def wait_for_heartbeats(stack: AirflowStack, more: int) -> None:
+    """Return when the triggerer has gone through its loop so often from now on: each time it reads what to wait for."""
+    for _ in range(more):
+        before = stack.api.triggerer_heartbeat()
+        wait_until("the triggerer", lambda before=before: stack.api.triggerer_heartbeat() != before or None)
 
 
 def task(run: DagRun, task_id: str) -> dict[str, Any]:
@@ -69,7 +76,7 @@ def kill_with_all_it_started(stack: AirflowStack, component: str) -> None:
     stack.kill(component)
     for process in started:
         process.kill()
-    psutil.wait_procs(started, timeout=10)
+    wait_until("their end", lambda: None if any(process.is_running() for process in started) else True)
 
 
 def test_waits_go_on_after_the_triggerer_was_killed_and_meet_their_deadline(
@@ -81,7 +88,7 @@ def test_waits_go_on_after_the_triggerer_was_killed_and_meet_their_deadline(
     stack.start("triggerer")
     wait_for_looks(gateway)
     taken_up_again = datetime.now(UTC)
-    wait_for("the end of the brief wait", lambda: task(run, "brief")["end_date"], timeout_seconds=90)
+    wait_until("the end of the brief wait", lambda: task(run, "brief")["end_date"], sign=run.task_states)
     brief = task(run, "brief")
     assert brief["state"] == "failed"
     assert "AirflowSensorTimeout" in run.log("brief")
@@ -89,7 +96,7 @@ def test_waits_go_on_after_the_triggerer_was_killed_and_meet_their_deadline(
     assert began + BRIEF_TIMEOUT <= ended < taken_up_again + BRIEF_TIMEOUT
 
     gateway.decide(sms_of(gateway, run), "DELIVERED_TO_HANDSET")
-    wait_for("the end of the patient wait", lambda: task(run, "patient")["end_date"], timeout_seconds=60)
+    wait_until("the end of the patient wait", lambda: task(run, "patient")["end_date"], sign=run.task_states)
     assert run.task_states()["patient"] == "success"
     assert run.xcom("patient")["states"] == {"DELIVERED_TO_HANDSET": 1}
     assert run.log("patient").rstrip().count("delivered to +39-*******005") >= 1
@@ -103,9 +110,9 @@ def test_a_wait_that_is_marked_failed_looks_no_more_and_cancels_nothing(
     for task_id in ("brief", "patient"):
         path = f"/dags/waits/dagRuns/{run.run_id}/taskInstances/{task_id}"
         stack.api.call("PATCH", path, {"new_state": "failed"})
-    time.sleep(3)
+    wait_for_heartbeats(stack, 4)  # by now the triggerer knows it
     seen = gateway.requests()
-    time.sleep(2)  # four looks, if anybody still looked
+    wait_for_heartbeats(stack, 3)  # time for several looks
     assert gateway.requests() == seen
     assert all(exchange.method != "DELETE" for exchange in seen)
     assert sms_of(gateway, run).state == "PENDING_ENROUTE"
