@@ -30,6 +30,7 @@ from airflow_provider_messaggisms.waiting.operator import WaitingOperator
 from tests.airflow.conftest import Run, plain
 from tests.airflow.puppet import Connection, Puppet, success, then
 from tests.airflow.waiting.waits import NUMBER, RECIPIENTS, SUMMARY, asked, finished, send
+from tests.progress import SILENCE_SECONDS
 
 STUCK_AT_OPERATOR, STUCK, UNDELIVERABLE, EXPIRED, REJECTED = (
     f"+39 349 123 {digits}" for digits in ("0004", "0005", "0001", "0002", "0003")
@@ -49,7 +50,9 @@ class Ended(NamedTuple):
 def sensor(message_id: str = "m1", **arguments: Any) -> MessaggiSmsDeliverySensor:
     """Make a sensor without a DAG."""
     return MessaggiSmsDeliverySensor(
-        task_id=f"wait_{next(_numbers)}", message_id=message_id, **{"poke_interval": 0.1, "timeout": 30.0, **arguments}
+        task_id=f"wait_{next(_numbers)}",
+        message_id=message_id,
+        **{"poke_interval": 0.1, "timeout": SILENCE_SECONDS, **arguments},
     )
 
 
@@ -304,7 +307,7 @@ def test_it_leaves_no_connection_open(puppet: Puppet, context: Any, state: str) 
     task = sensor()
     with suppress(errors.DeliveryError):
         task.execute(context)
-    assert closed.wait(5)
+    assert closed.wait(SILENCE_SECONDS)
     del task  # not sooner, for then its end would close the connection
 
 
@@ -460,20 +463,23 @@ def test_the_trigger_leaves_the_gateway_alone_as_long_as_the_worker_was_told_to(
 
 
 def test_airflow_bounds_the_deferral_by_what_is_left_of_the_timeout(messaggisms_gateway: Gateway, context: Any) -> None:
-    deferred = deferral_of(sensor(send(STUCK), deferrable=True, timeout=50), context)
+    message_id, began = send(STUCK), datetime.now(UTC)
+    deferred = deferral_of(sensor(message_id, deferrable=True, timeout=50), context)
+    ended = datetime.now(UTC)
     assert isinstance(deferred.timeout, timedelta)
-    assert timedelta(seconds=40) < deferred.timeout < timedelta(seconds=50)
+    assert timedelta(seconds=50) - (ended - began) <= deferred.timeout < timedelta(seconds=50)
     deadline = datetime.fromisoformat(deferred.trigger.deadline)
-    assert abs(deadline - (datetime.now(UTC) + deferred.timeout)) < timedelta(seconds=1)
+    assert began <= deadline - deferred.timeout <= ended
     assert deadline - datetime.fromisoformat(deferred.trigger.since) == timedelta(seconds=50)
 
 
 def test_the_execution_timeout_bounds_the_deferral_too(messaggisms_gateway: Gateway, context: Any) -> None:
-    context["ti"].start_date = datetime.now(UTC) - timedelta(seconds=10)
-    task = sensor(send(STUCK), deferrable=True, timeout=50, execution_timeout=timedelta(seconds=30))
+    began = datetime.now(UTC)
+    context["ti"].start_date = began - timedelta(minutes=10)
+    task = sensor(send(STUCK), deferrable=True, timeout=3_000, execution_timeout=timedelta(minutes=30))
     timeout = deferral_of(task, context).timeout
     assert isinstance(timeout, timedelta)
-    assert timedelta(seconds=10) < timeout < timedelta(seconds=20)
+    assert timedelta(minutes=20) - (datetime.now(UTC) - began) <= timeout < timedelta(minutes=20)
 
 
 def test_the_end_of_the_execution_timeout_is_airflows_own_error(messaggisms_gateway: Gateway, context: Any) -> None:
@@ -539,7 +545,7 @@ def test_it_can_be_mapped(messaggisms_gateway: Gateway, run_dag: Run) -> None:
     messaggisms_gateway.advance(10)
     with DAG(f"mapped_{next(_numbers)}", schedule=None, start_date=datetime(2020, 1, 1, tzinfo=UTC)) as dag:
         MessaggiSmsDeliverySensor.partial(
-            task_id="wait", deferrable=True, min_delivered=0.5, poke_interval=0.1, timeout=30, outage_tolerance=60
+            task_id="wait", deferrable=True, min_delivered=0.5, poke_interval=0.1, timeout=600, outage_tolerance=60
         ).expand(message_id=messages)
     run = run_dag(dag)
     assert [str(ti.state) for ti in run.get_task_instances()] == ["success", "success"]

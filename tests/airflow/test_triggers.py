@@ -32,6 +32,7 @@ from tests.airflow.waiting.waits import (
     trigger,
 )
 from tests.benchmarks.waiting_gateway import recipient
+from tests.progress import SILENCE_SECONDS, longer_and_longer, wait_until
 
 STUCK, UNDELIVERABLE = "+39 349 123 0005", "+39 349 123 0001"
 DELIVERED = [{"number": "+39-3491234567", "state": "DELIVERED_TO_HANDSET"}]
@@ -82,8 +83,16 @@ async def test_it_looks_on_until_something_changes(messaggisms_gateway: Gateway)
 
 def until_looks(gateway: Gateway, count: int, at: str = RECIPIENTS) -> None:
     """Return when the recipients, or the summary, have been looked at so often."""
-    while asked(gateway).count(at) < count:
-        threading.Event().wait(0.02)
+    wait_until("the looks", lambda: asked(gateway).count(at) >= count or None, every_seconds=0.02)
+
+
+async def looks_on(message_id: str, gateway: Gateway, count: int) -> None:
+    """Let a trigger look at the recipients so often, then cancel it."""
+    waiting = asyncio.create_task(told_by(trigger(message_id)))
+    await asyncio.to_thread(until_looks, gateway, count)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
 
 
 async def test_it_tells_the_error_when_an_sms_cannot_arrive_any_more(messaggisms_gateway: Gateway) -> None:
@@ -104,7 +113,7 @@ async def test_it_goes_by_the_rule(
     assert report_of(await told_by(waiting), message_id)["total"] == 2
 
 
-@pytest.mark.parametrize("ends", [30.0, 0.2])
+@pytest.mark.parametrize("ends", [SILENCE_SECONDS, 0.2])
 async def test_it_tells_nothing_before_airflow_can_have_noticed_the_deferral(
     messaggisms_gateway: Gateway, handover_seconds: Callable[[float], None], ends: float
 ) -> None:
@@ -114,14 +123,19 @@ async def test_it_tells_nothing_before_airflow_can_have_noticed_the_deferral(
     began = time.monotonic()
     assert await told_by(trigger(message_id, ends=ends)) is not None
     assert time.monotonic() >= began + 1.0
-    assert asked(messaggisms_gateway) == [SUMMARY, RECIPIENTS]
+    looks = asked(messaggisms_gateway)
+    assert looks == [SUMMARY, RECIPIENTS][: len(looks)]
+    assert len(looks) == 2 or ends == 0.2  # a busy machine may take longer than that
 
 
 async def test_it_meets_its_deadline(messaggisms_gateway: Gateway) -> None:
     message_id = send(STUCK)
-    with pytest.raises(TimeIsUp):
-        report_of(await told_by(trigger(message_id, ends=0.5)), message_id)
-    assert asked(messaggisms_gateway)
+    for seconds in longer_and_longer(0.5):
+        with pytest.raises(TimeIsUp):
+            report_of(await told_by(trigger(message_id, ends=seconds)), message_id)
+        if asked(messaggisms_gateway):
+            return
+    pytest.fail("it never asks")
 
 
 async def test_a_deadline_that_passed_while_no_triggerer_was_there_is_met_without_asking(
@@ -137,8 +151,11 @@ async def test_the_deadline_is_met_while_a_request_is_under_way(puppet: Puppet) 
         connection.wait()
 
     puppet.answers(silence)
-    with pytest.raises(TimeIsUp):
-        report_of(await told_by(trigger("m1", ends=0.5)), "m1")
+    for seconds in longer_and_longer(0.5):
+        with pytest.raises(TimeIsUp):
+            report_of(await told_by(trigger("m1", ends=seconds)), "m1")
+        if puppet.asked:
+            break
     assert len(puppet.asked) == 1
 
 
@@ -162,7 +179,7 @@ async def test_what_no_patience_can_cure_ends_it_at_once(puppet: Puppet, status:
 async def test_it_only_reads(messaggisms_gateway: Gateway) -> None:
     message_id = send(STUCK)
     before = len(messaggisms_gateway.requests())
-    await told_by(trigger(message_id, ends=0.5))
+    await looks_on(message_id, messaggisms_gateway, 3)
     assert {exchange.method for exchange in messaggisms_gateway.requests()[before:]} == {"GET"}
 
 
@@ -184,9 +201,13 @@ FAILURES = {
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
 async def test_no_answer_of_any_kind_makes_it_ask_sooner(puppet: Puppet, failure: Any) -> None:
     puppet.answers(failure)
-    with pytest.raises(TimeIsUp):
-        report_of(await told_by(trigger("m1", ends=0.65, poke_interval=0.2)), "m1")
-    assert 1 <= len(puppet.asked) <= 3  # at 0.2, 0.4 and 0.6 s at the soonest
+    for seconds in longer_and_longer(0.65):
+        puppet.asked.clear()
+        with pytest.raises(TimeIsUp):
+            report_of(await told_by(trigger("m1", ends=seconds, poke_interval=0.2)), "m1")
+        if puppet.asked:
+            break
+    assert 1 <= len(puppet.asked) <= seconds / 0.2  # at 0.2, 0.4 and 0.6 s at the soonest
 
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
@@ -197,7 +218,7 @@ async def test_it_bears_a_failure_and_goes_on(puppet: Puppet, failure: Any) -> N
 
 async def test_it_does_not_bear_failures_for_ever(puppet: Puppet) -> None:
     puppet.answers(refusal(429))
-    with pytest.raises(RateLimitedError, match="3 looks in a row have failed in 0 min: giving up"):
+    with pytest.raises(RateLimitedError, match=r"3 looks in a row have failed in \d min: giving up"):
         report_of(await told_by(trigger("m1", outage_tolerance=0.0)), "m1")
     assert len(puppet.asked) == 3
 
@@ -238,8 +259,11 @@ async def test_after_a_restart_too_it_asks_no_sooner_than_the_gateway_has_allowe
 
 async def test_it_finds_out_for_itself_that_a_message_is_scheduled(messaggisms_gateway: Gateway) -> None:
     message_id = send(timestamp_send="2098-12-24")
-    with pytest.raises(TimeIsUp):
-        report_of(await told_by(trigger(message_id, ends=0.6)), message_id)
+    for seconds in longer_and_longer(0.6):
+        with pytest.raises(TimeIsUp):
+            report_of(await told_by(trigger(message_id, ends=seconds)), message_id)
+        if asked(messaggisms_gateway):
+            break
     assert asked(messaggisms_gateway) == [SUMMARY]
 
 
@@ -264,8 +288,7 @@ async def test_the_log_has_a_line_for_each_change_and_not_for_each_look(
     messaggisms_gateway: Gateway, said: Callable[[], str]
 ) -> None:
     message_id = send(STUCK)
-    await told_by(trigger(message_id, ends=0.8))
-    assert asked(messaggisms_gateway).count(RECIPIENTS) > 3
+    await looks_on(message_id, messaggisms_gateway, 4)
     log = said()
     assert log.count("+39-*******005: PENDING") == 1
     assert "1230005" not in log
@@ -284,34 +307,29 @@ async def test_when_it_is_cancelled_it_asks_no_more_and_leaves_nothing_behind(
     messaggisms_gateway: Gateway, loop_is_empty: None
 ) -> None:
     message_id = send(STUCK)
-    waiting = asyncio.create_task(told_by(trigger(message_id)))
-    await asyncio.to_thread(until_looks, messaggisms_gateway, 2)
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    seen = messaggisms_gateway.requests()
+    await looks_on(message_id, messaggisms_gateway, 2)
     assert lookout._lookouts[asyncio.get_running_loop()] == {}
-    await asyncio.sleep(0.3)
-    assert messaggisms_gateway.requests() == seen
-    assert [exchange.method for exchange in seen].count("DELETE") == 0
+    assert asyncio.all_tasks() == {asyncio.current_task()}  # so nothing is left that could ask
+    assert [exchange.method for exchange in messaggisms_gateway.requests()].count("DELETE") == 0
 
 
 async def test_reading_the_connection_does_not_stop_the_loop(
     messaggisms_gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ticked = threading.Event()
+    reads, ticked = threading.Event(), threading.Event()
     read = EnvironmentVariablesBackend.get_conn_value
 
     def slow(backend: Any, conn_id: str, *others: Any, **more: Any) -> str | None:
-        assert ticked.wait(10), "the loop stands still while the connection is read"
+        reads.set()
+        assert ticked.wait(30), "the loop stands still while the connection is read"
         return read(backend, conn_id, *others, **more)
 
     message_id = send()
     messaggisms_gateway.advance(10)
     monkeypatch.setattr(EnvironmentVariablesBackend, "get_conn_value", slow)
     waiting = asyncio.create_task(told_by(trigger(message_id)))
-    await asyncio.sleep(0.2)  # by now it reads, and this loop goes on
-    ticked.set()
+    await asyncio.to_thread(reads.wait, SILENCE_SECONDS)
+    ticked.set()  # this loop goes on, although the connection is still being read
     assert report_of(await waiting, message_id)["delivered"] == 1
 
 

@@ -165,10 +165,15 @@ class DagRun:
 
     def log(self, task_id: str, *, try_number: int | None = None, map_index: int = -1) -> str:
         """Return the log of one try of a task, by default the latest, as lines of ``LEVEL event`` with the errors."""
+        entries = self.log_entries(task_id, try_number=try_number, map_index=map_index)
+        return "\n".join(line for entry in entries for line in _log_lines(entry))
+
+    def log_entries(self, task_id: str, *, try_number: int | None = None, map_index: int = -1) -> list[Any]:
+        """Return that log as Airflow has it: mostly dicts, with ``timestamp`` and ``event``."""
         number = try_number or self._task(task_id, map_index)["try_number"]
         query = f"full_content=true&map_index={map_index}"
         answer = self.api.call("GET", f"{self._path}/taskInstances/{quote(task_id)}/logs/{number}?{query}")
-        return "\n".join(line for entry in answer["content"] for line in _log_lines(entry))
+        return list(answer["content"])
 
     def _task(self, task_id: str, map_index: int) -> dict[str, Any]:
         return next(task for task in self.tasks() if (task["task_id"], task["map_index"]) == (task_id, map_index))

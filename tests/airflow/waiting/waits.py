@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.triggers import MessaggiSmsDeliveryTrigger
+from tests.progress import SILENCE_SECONDS
 
 NUMBER = "+39 349 123 4567"
 SUMMARY, RECIPIENTS = "/messages/{id}", "/messages/{id}/recipients/"
@@ -35,7 +36,7 @@ def after(seconds: float) -> str:
     return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
 
 
-def trigger(message_id: str, *, ends: float = 30.0, began: float = 0.0, **arguments: Any) -> MessaggiSmsDeliveryTrigger:
+def trigger(message_id: str, *, ends: float = SILENCE_SECONDS, began: float = 0.0, **arguments: Any) -> MessaggiSmsDeliveryTrigger:
     """Make a trigger that looks often and ends after so many seconds."""
     return MessaggiSmsDeliveryTrigger(
         **{
