@@ -36,7 +36,7 @@ os.environ.update(
 )
 
 
-# How long an example takes says how busy the machine is, and nothing of the code. Speed is for the benchmarks to measure.
+# How long an example takes depends on how busy the machine is. The benchmarks measure speed.
 hypothesis_settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("unhurried")
 

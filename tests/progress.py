@@ -7,6 +7,7 @@ what it watches shows no sign of life: it is dead, or nothing about it has chang
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -63,6 +64,16 @@ def wait_for_exit(process: subprocess.Popen[Any]) -> int:
     :raises NoSignOfLifeError: It has used none for :data:`SILENCE_SECONDS`.
     """
     return wait_until(f"the end of {process.args!r}", process.poll, sign=lambda: _cpu_seconds(process.pid))
+
+
+async def until_or_done(task: asyncio.Task[Any], reached: Callable[[], bool]) -> None:
+    """
+    Return when ``reached`` holds or ``task`` has ended. The event loop goes on meanwhile.
+
+    :param reached: Asked in a thread.
+    """
+    while not task.done() and not await asyncio.to_thread(reached):
+        await asyncio.sleep(0.02)
 
 
 def longer_and_longer(first_seconds: float) -> Iterator[float]:

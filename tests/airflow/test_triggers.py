@@ -32,7 +32,7 @@ from tests.airflow.waiting.waits import (
     trigger,
 )
 from tests.benchmarks.waiting_gateway import recipient
-from tests.progress import SILENCE_SECONDS, longer_and_longer, wait_until
+from tests.progress import SILENCE_SECONDS, longer_and_longer, until_or_done
 
 STUCK, UNDELIVERABLE = "+39 349 123 0005", "+39 349 123 0001"
 DELIVERED = [{"number": "+39-3491234567", "state": "DELIVERED_TO_HANDSET"}]
@@ -75,21 +75,21 @@ async def test_it_tells_the_report_when_the_sms_has_arrived(messaggisms_gateway:
 async def test_it_looks_on_until_something_changes(messaggisms_gateway: Gateway) -> None:
     message_id = send()
     waiting = asyncio.create_task(told_by(trigger(message_id)))
-    await asyncio.to_thread(until_looks, messaggisms_gateway, 3)
+    await until_looks(waiting, messaggisms_gateway, 3)
     assert not waiting.done()
     messaggisms_gateway.advance(10)
     assert report_of(await waiting, message_id)["delivered"] == 1
 
 
-def until_looks(gateway: Gateway, count: int, at: str = RECIPIENTS) -> None:
-    """Return when the recipients, or the summary, have been looked at so often."""
-    wait_until("the looks", lambda: asked(gateway).count(at) >= count or None, every_seconds=0.02)
+async def until_looks(waiting: asyncio.Task[Any], gateway: Gateway, count: int, at: str = RECIPIENTS) -> None:
+    """Return when the recipients, or the summary, have been looked at so often, or the wait has ended."""
+    await until_or_done(waiting, lambda: asked(gateway).count(at) >= count)
 
 
 async def looks_on(message_id: str, gateway: Gateway, count: int) -> None:
     """Let a trigger look at the recipients so often, then cancel it."""
     waiting = asyncio.create_task(told_by(trigger(message_id)))
-    await asyncio.to_thread(until_looks, gateway, count)
+    await until_looks(waiting, gateway, count)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
@@ -270,7 +270,7 @@ async def test_it_finds_out_for_itself_that_a_message_is_scheduled(messaggisms_g
 async def test_of_many_recipients_only_the_summary_is_read_until_the_end(messaggisms_gateway: Gateway) -> None:
     message_id = send([f"+39 349 12{number:05d}" for number in range(1000, 1060)])
     waiting = asyncio.create_task(told_by(trigger(message_id)))
-    await asyncio.to_thread(until_looks, messaggisms_gateway, 4, at=SUMMARY)
+    await until_looks(waiting, messaggisms_gateway, 4, at=SUMMARY)
     messaggisms_gateway.advance(60)
     assert report_of(await waiting, message_id)["delivered"] == 60
     assert asked(messaggisms_gateway).count(RECIPIENTS) == 1
@@ -328,7 +328,7 @@ async def test_reading_the_connection_does_not_stop_the_loop(
     messaggisms_gateway.advance(10)
     monkeypatch.setattr(EnvironmentVariablesBackend, "get_conn_value", slow)
     waiting = asyncio.create_task(told_by(trigger(message_id)))
-    await asyncio.to_thread(reads.wait, SILENCE_SECONDS)
+    await until_or_done(waiting, reads.is_set)
     ticked.set()  # this loop goes on, although the connection is still being read
     assert report_of(await waiting, message_id)["delivered"] == 1
 

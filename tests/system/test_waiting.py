@@ -50,9 +50,13 @@ def wait_for_looks(gateway: Gateway, more: int = 3) -> None:
 
 def wait_for_heartbeats(stack: AirflowStack, more: int) -> None:
     """Return when the triggerer has gone through its loop so often from now on: each time it reads what to wait for."""
-    for _ in range(more):
-        before = stack.api.triggerer_heartbeat()
-        wait_until("the triggerer", lambda before=before: stack.api.triggerer_heartbeat() != before or None)
+    seen = {stack.api.triggerer_heartbeat()}
+
+    def enough() -> bool | None:
+        seen.add(stack.api.triggerer_heartbeat())
+        return len(seen) > more or None
+
+    wait_until("the triggerer", enough, sign=lambda: len(seen))
 
 
 def task(run: DagRun, task_id: str) -> dict[str, Any]:

@@ -36,7 +36,9 @@ def after(seconds: float) -> str:
     return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
 
 
-def trigger(message_id: str, *, ends: float = SILENCE_SECONDS, began: float = 0.0, **arguments: Any) -> MessaggiSmsDeliveryTrigger:
+def trigger(
+    message_id: str, *, ends: float = SILENCE_SECONDS, began: float = 0.0, **arguments: Any
+) -> MessaggiSmsDeliveryTrigger:
     """Make a trigger that looks often and ends after so many seconds."""
     return MessaggiSmsDeliveryTrigger(
         **{
