@@ -72,7 +72,7 @@ async def until_or_done(task: asyncio.Task[Any], reached: Callable[[], bool]) ->
 
     :param reached: Asked in a thread.
     """
-    while not task.done() and not await asyncio.to_thread(reached):
+    while not task.done() and not await asyncio.to_thread(reached):  # noqa: ASYNC110 - it happens outside of this loop
         await asyncio.sleep(0.02)
 
 
