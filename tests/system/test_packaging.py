@@ -32,7 +32,7 @@ def run(*command: str | Path, folder: Path = CHECKOUT, **variables: str) -> str:
 
 def uv(*arguments: str | Path, **variables: str) -> str:
     """Run uv with this Python."""
-    return run(sys.executable, "-m", "uv", *arguments, UV_PYTHON=sys.executable, **variables)
+    return run(sys.executable, "-m", "uv", *arguments, folder=CHECKOUT, UV_PYTHON=sys.executable, **variables)
 
 
 @pytest.fixture(scope="module")
