@@ -1,4 +1,5 @@
-# Every target does its own set-up: an environment inside the checkout, from uv.lock. Needs git, make and Python 3.11+.
+# Every target does its own set-up: an environment inside this folder, from uv.lock. Needs make and Python 3.11+.
+# Runs the same in a checkout and in an unpacked sdist.
 
 # The interpreter to build the environments with; empty looks for one.
 PYTHON ?=
@@ -22,10 +23,14 @@ SIDE_BY_SIDE = -n 2 --dist loadscope --no-loadscope-reorder
 # The tests of the inbox page need a browser. CI installs one; on a laptop without, the rest is tested all the same.
 WITHOUT_BROWSER = $(if $(shell command -v chromedriver),,--ignore=tests/emulator/test_inbox.py)
 
+# What `make test-fast` leaves out: the tests that run Airflow or start many processes. Anything new is in, unless it is here.
+SLOW = tests/system tests/emulator tests/airflow/sending tests/airflow/waiting
+WITHOUT_SLOW = $(SLOW:%=--ignore=%) --ignore-glob='tests/airflow/test_*.py'
+
 SET_UP = sh .ci/venv $(VENV) --extra emulator --group test --group lint --group airflow3
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test test-airflow2 test-contrary lint bench contract-live clean
+.PHONY: help set-up demo test test-fast test-airflow2 test-contrary lint bench contract-live clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +46,10 @@ test: ## Run all tests on Airflow 3
 	@$(SET_UP)
 	$(if $(WITHOUT_BROWSER),@echo "Without chromium and chromedriver the tests of the inbox page are left out.")
 	exec $(call in,$(VENV)) pytest $(SIDE_BY_SIDE) $(WITHOUT_BROWSER) $(PYTEST_ARGS)
+
+test-fast: ## Run the tests that need no Airflow process, in well under a minute: the core, the contract, the alarms' core
+	@$(SET_UP)
+	exec $(call in,$(VENV)) pytest $(SIDE_BY_SIDE) $(WITHOUT_SLOW) $(PYTEST_ARGS)
 
 test-airflow2: ## Run the tests of the core, the hook, the operators and the sensor on Airflow 2.11
 	@PYTHON_BELOW=13 sh .ci/venv $(VENV_AIRFLOW2) --extra emulator --group test --group airflow2

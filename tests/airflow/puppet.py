@@ -17,7 +17,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-PATIENCE_SECONDS = 30
+from tests.progress import SILENCE_SECONDS
 
 Answer = bytes | Callable[["Connection"], None]
 
@@ -71,8 +71,8 @@ class Connection:
         self.raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.raw.close()
 
-    def wait(self, seconds: float = PATIENCE_SECONDS) -> None:
-        """Be silent, until the test is over at the latest."""
+    def wait(self, seconds: float = SILENCE_SECONDS) -> None:
+        """Be silent, until the test is over."""
         self.over.wait(seconds)
 
 
@@ -135,7 +135,7 @@ class Server:
                 raw, _ = self._listener.accept()
             except OSError:
                 return
-            raw.settimeout(PATIENCE_SECONDS)
+            raw.settimeout(SILENCE_SECONDS)
             self.accepted += 1
             self._open.append(raw)
             thread = threading.Thread(target=self._guarded, args=(raw,), daemon=True)
@@ -160,12 +160,12 @@ class Server:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._threads[0].join(PATIENCE_SECONDS)
+        self._threads[0].join(SILENCE_SECONDS)
         for raw in self._open:
             with suppress(OSError):
                 socket.socket.shutdown(raw, socket.SHUT_RDWR)  # without TLS's own farewell, which would wait for one
         for thread in self._threads:
-            thread.join(PATIENCE_SECONDS)
+            thread.join(SILENCE_SECONDS)
 
 
 class Puppet(Server):
@@ -224,13 +224,13 @@ class Tunnel(Server):
             raw.sendall(http(400))
             return
         host, _, port = asked.path.rpartition(":")
-        with socket.create_connection((host, int(port)), PATIENCE_SECONDS) as target:
+        with socket.create_connection((host, int(port)), SILENCE_SECONDS) as target:
             self._open.append(target)
             raw.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
             back = threading.Thread(target=_pump, args=(target, raw), daemon=True)
             back.start()
             _pump(raw, target)
-            back.join(PATIENCE_SECONDS)
+            back.join(SILENCE_SECONDS)
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

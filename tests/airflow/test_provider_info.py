@@ -72,7 +72,7 @@ def test_airflow_shows_the_connections_fields_in_its_form() -> None:
 
 def test_the_command_line_shows_the_provider() -> None:
     command = [sys.executable, "-m", "airflow", "providers", "get", "airflow-provider-messaggisms", "--output", "json"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     (shown,) = json.loads(done.stdout[done.stdout.index("[{") :])
     assert shown["Provider"] == "airflow-provider-messaggisms"
     assert shown["Version"] == get_provider_info()["versions"][0]

@@ -36,6 +36,7 @@ from tests.airflow.puppet import (
     success,
     then,
 )
+from tests.progress import until_or_done
 
 ADD = Request("PUT", "/messages/abc", "/messages/{id}", b'{"recipients": []}')
 CANCEL = Request("DELETE", "/messages/abc", "/messages/{id}")
@@ -204,7 +205,7 @@ async def test_a_cancelled_exchange_ends_at_once_and_drops_its_connection(puppet
     puppet.answers(silence, success([]))
     async with AsyncTransport(Settings(puppet.url, TOKEN)) as transport:
         exchange = asyncio.create_task(transport.send(READ))
-        await asyncio.to_thread(puppet.came.wait, 10)
+        await until_or_done(exchange, puppet.came.is_set)
         exchange.cancel()
         with pytest.raises(asyncio.CancelledError):
             await exchange

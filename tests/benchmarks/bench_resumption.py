@@ -18,7 +18,8 @@ from statistics import median
 from typing import Any
 
 from tests.benchmarks.measure import table
-from tests.system.api import DagRun, wait_for
+from tests.progress import wait_until
+from tests.system.api import DagRun
 from tests.system.gateway import running_gateway
 from tests.system.stack import AirflowStack
 
@@ -72,13 +73,13 @@ def _measure(folder: Path) -> list[tuple[float, float]]:
             states = [state for task, state in run.task_states().items() if task.startswith("wait[")]
             return states == ["deferred"] * SMS or None
 
-        wait_for("the deferrals", all_deferred, timeout_seconds=240)
+        wait_until("the deferrals", all_deferred, sign=run.task_states)
         delivered = {}
         for sms in gateway.inbox():
             time.sleep(PAUSE_SECONDS)
             delivered[sms.message_id] = datetime.now(UTC)
             gateway.decide(sms, "DELIVERED_TO_HANDSET")
-        run.wait(timeout_seconds=240)
+        run.wait()
         seconds = []
         for index in range(SMS):
             at = delivered[run.xcom("wait", map_index=index)["message_id"]]

@@ -16,6 +16,7 @@ from typing import Any
 from tests.contract.scenarios import NOWHERE, sent
 from tests.contract.suite import must, probe
 from tests.contract.target import Answer, Target
+from tests.progress import SILENCE_SECONDS
 
 BURST = 30
 
@@ -245,7 +246,7 @@ def callback(gateway: Target) -> str:
         thread.start()
         gateway.send(options={"callback_url": f"http://127.0.0.1:{server.server_port}/"})
         gateway.pause(10)
-        bodies = [json.loads(inbound.get(timeout=20)) for _ in range(3)]
+        bodies = [json.loads(inbound.get(timeout=SILENCE_SECONDS)) for _ in range(3)]
         server.shutdown()
         thread.join()
     return f"the message as GET shows it ({len(bodies[0])} fields), at each change of a recipient's state"

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
-T = TypeVar("T")
+from tests.progress import SILENCE_SECONDS, wait_until
 
 FINISHED = frozenset({"success", "failed"})
 
@@ -21,7 +19,7 @@ _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class ApiError(Exception):
-    """An HTTP server on this machine answered with an error, or not at all: then ``status`` is 0."""
+    """An HTTP server on this machine answered with an error (``status``), or did not answer (``status`` is 0)."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(f"{status}: {text}" if status else text)
@@ -32,7 +30,7 @@ def request_json(method: str, url: str, payload: object = None) -> Any:
     """
     Send one request and return the decoded JSON answer, None when it is empty.
 
-    :raises ApiError: The answer was not a success, or there was none within 30 seconds.
+    :raises ApiError: The answer was not a success, or the server is gone, or silent for :data:`SILENCE_SECONDS`.
     """
     request = urllib.request.Request(
         url,
@@ -41,27 +39,13 @@ def request_json(method: str, url: str, payload: object = None) -> Any:
         headers={"Content-Type": "application/json", "Accept": "application/json"},
     )
     try:
-        with _opener.open(request, timeout=30) as response:
+        with _opener.open(request, timeout=SILENCE_SECONDS) as response:
             body = response.read()
     except urllib.error.HTTPError as error:
         raise ApiError(error.code, error.read().decode(errors="replace")[:500]) from error
     except OSError as error:
         raise ApiError(0, f"no answer from {url}: {error}") from error
     return json.loads(body) if body else None
-
-
-def wait_for(what: str, look: Callable[[], T | None], *, timeout_seconds: float, every_seconds: float = 0.3) -> T:
-    """
-    Call ``look`` every ``every_seconds`` until it returns something, and return that.
-
-    :raises TimeoutError: It returned None for ``timeout_seconds``; the text says ``what`` did not come.
-    """
-    deadline = time.monotonic() + timeout_seconds
-    while (found := look()) is None:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {timeout_seconds:.0f} s")
-        time.sleep(every_seconds)
-    return found
 
 
 @dataclass(frozen=True)
@@ -72,18 +56,22 @@ class AirflowApi:
 
     def call(self, method: str, path: str, payload: object = None) -> Any:
         """
-        Return the answer of ``/api/v2`` + ``path``, asking again for 30 s while the database is locked (a 500).
+        Return the answer of ``/api/v2`` + ``path``. Ask again while it is a 500: SQLite's database is locked.
 
         :raises ApiError: Airflow refused.
+        :raises NoSignOfLifeError: It answers with nothing but 500.
         """
-        deadline = time.monotonic() + 30
-        while True:
+
+        def answered() -> tuple[Any] | None:
             try:
-                return request_json(method, f"{self.url}/api/v2{path}", payload)
+                return (request_json(method, f"{self.url}/api/v2{path}", payload),)
             except ApiError as error:
-                if error.status != 500 or time.monotonic() > deadline:
+                if error.status != 500:
                     raise
-            time.sleep(0.5)
+                return None
+
+        (answer,) = wait_until(f"an answer other than 500 to {method} {path}", answered, every_seconds=0.5)
+        return answer
 
     def healthy_since(self, started: datetime) -> frozenset[str]:
         """Return the parts that reported themselves healthy after ``started``; empty while nothing answers."""
@@ -95,6 +83,10 @@ class AirflowApi:
         # A database that is kept still holds the heartbeats of the last stack.
         beats = {name: part.get(f"latest_{name}_heartbeat") for name, part in parts.items()}
         return frozenset(name for name in healthy if beats[name] is None or _instant(beats[name]) > started)
+
+    def triggerer_heartbeat(self) -> str:
+        """Return the instant at which the triggerer last reported itself, as Airflow writes it."""
+        return str(self.call("GET", "/monitor/health")["triggerer"]["latest_triggerer_heartbeat"])
 
     def parsed_since(self, dag_id: str, started: datetime) -> bool | None:
         """
@@ -136,21 +128,18 @@ class DagRun:
         """Return Airflow's state of the run: queued, running, success or failed."""
         return str(self.api.call("GET", self._path)["state"])
 
-    def wait(self, *, timeout_seconds: float = 240) -> str:
+    def wait(self) -> str:
         """
         Return the final state, success or failed.
 
-        :raises TimeoutError: It was still going on after ``timeout_seconds`` (default 240); names the tasks' states.
+        :raises NoSignOfLifeError: No task has changed its state for a long time. Names the states.
         """
 
         def final_state() -> str | None:
             state = self.state()
             return state if state in FINISHED else None
 
-        try:
-            return wait_for(f"end of {self.dag_id}", final_state, timeout_seconds=timeout_seconds)
-        except TimeoutError as error:
-            raise TimeoutError(f"{error}; tasks: {self.task_states()}") from error
+        return wait_until(f"the end of {self.dag_id}", final_state, sign=self.task_states, every_seconds=0.3)
 
     def tasks(self) -> list[dict[str, Any]]:
         """Return Airflow's task instances, with ``task_id``, ``map_index``, ``state``, ``try_number``, ``pid``..."""
@@ -176,10 +165,15 @@ class DagRun:
 
     def log(self, task_id: str, *, try_number: int | None = None, map_index: int = -1) -> str:
         """Return the log of one try of a task, by default the latest, as lines of ``LEVEL event`` with the errors."""
+        entries = self.log_entries(task_id, try_number=try_number, map_index=map_index)
+        return "\n".join(line for entry in entries for line in _log_lines(entry))
+
+    def log_entries(self, task_id: str, *, try_number: int | None = None, map_index: int = -1) -> list[Any]:
+        """Return that log as Airflow has it: mostly dicts, with ``timestamp`` and ``event``."""
         number = try_number or self._task(task_id, map_index)["try_number"]
         query = f"full_content=true&map_index={map_index}"
         answer = self.api.call("GET", f"{self._path}/taskInstances/{quote(task_id)}/logs/{number}?{query}")
-        return "\n".join(line for entry in answer["content"] for line in _log_lines(entry))
+        return list(answer["content"])
 
     def _task(self, task_id: str, map_index: int) -> dict[str, Any]:
         return next(task for task in self.tasks() if (task["task_id"], task["map_index"]) == (task_id, map_index))

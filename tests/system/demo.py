@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
+from tests.progress import NoSignOfLifeError, wait_until
 from tests.system.api import FINISHED, ApiError, DagRun
 from tests.system.gateway import running_gateway
 from tests.system.home import HomeInUseError
@@ -28,7 +29,6 @@ from tests.system.stack import AirflowStack
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DAG_ID = "send_and_wait"
-RUN_SECONDS = 120
 
 
 class NotDeliveredError(Exception):
@@ -104,23 +104,30 @@ def send_and_wait(stack: AirflowStack, progress: Progress, conf: dict[str, Any] 
     Run the DAG to its end.
 
     :param conf: The run's configuration; the DAG's defaults when there is none.
-    :raises NotDeliveredError: It failed, or went on for too long; shows the logs of the tasks that are to blame.
+    :raises NotDeliveredError: It failed, or stands still. Shows the logs of the tasks that are to blame.
     """
     progress.step(f"reading the DAG {DAG_ID}")
     stack.wait_for_dag(DAG_ID)
     run = stack.api.trigger(DAG_ID, conf)
     begun: set[str] = set()
-    deadline = time.monotonic() + RUN_SECONDS
-    while (state := run.state()) not in FINISHED and time.monotonic() < deadline:
+
+    def final_state() -> str | None:
         stack.check()
         for task_id, task_state in run.task_states().items():
             if task_state is not None and task_id not in begun:
                 begun.add(task_id)
                 progress.step(f"running the task {task_id}")
-        time.sleep(0.3)
-    progress.end()
+        state = run.state()
+        return state if state in FINISHED else None
+
+    try:
+        state = wait_until("the end of the DAG run", final_state, sign=run.task_states, every_seconds=0.3)
+    except NoSignOfLifeError as error:
+        raise NotDeliveredError(_blame(run, str(error))) from error
+    finally:
+        progress.end()
     if state != "success":
-        raise NotDeliveredError(_blame(run, state))
+        raise NotDeliveredError(_blame(run, f"The DAG run {state}"))
     return run
 
 
@@ -155,9 +162,8 @@ def stay_open(gateway: Gateway, stack: AirflowStack) -> None:
         print()
 
 
-def _blame(run: DagRun, state: str) -> str:
+def _blame(run: DagRun, what: str) -> str:
     states = run.task_states()
-    what = f"The DAG run {state}" if state in FINISHED else f"The DAG run did not end within {RUN_SECONDS} s"
     culprits = [task_id for task_id, task_state in states.items() if task_state not in ("success", "upstream_failed")]
     logs = [
         f"--- end of the log of {task_id}\n" + "\n".join(run.log(task_id).splitlines()[-20:]) for task_id in culprits

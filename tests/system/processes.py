@@ -7,7 +7,7 @@ forked stays in the session of the component that we started; and what a task st
 marker in its environment (which Airflow's workers and tasks hide from all but root, so it would not do alone).
 
 A guard process, which waits for nothing but the end of its owner, kills all of these: after a normal stop, an
-exception, a closed terminal or a SIGKILL. Run as a script, this file is the guard: ``python processes.py MARKER``. Its
+exception, a closed terminal or a SIGKILL. This module is the guard: ``python -m tests.system.processes MARKER``. Its
 owner holds its standard input open, and writes the id of each process that it starts there.
 """
 
@@ -25,6 +25,9 @@ from typing import IO
 
 import psutil
 
+from tests.progress import wait_until
+
+CHECKOUT = Path(__file__).resolve().parents[2]
 MARKER_VARIABLE = "MESSAGGISMS_STACK"
 
 # setproctitle, which Airflow uses, writes titles over the environment that other processes see, unless told not to.
@@ -57,20 +60,21 @@ class Family:
         """Return its processes."""
         return [process for process in psutil.process_iter() if self._belongs(process)]
 
-    def kill(self, *, timeout_seconds: float = 30) -> None:
+    def kill(self) -> None:
         """
         Kill all of them, and what they forked while they were being killed.
 
-        :raises TimeoutError: Something was still there after ``timeout_seconds``, default 30.
+        :raises NoSignOfLifeError: Something survives SIGKILL.
         """
-        deadline = time.monotonic() + timeout_seconds
-        while processes := self.living():
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"survived SIGKILL: {processes}")
+
+        def killed() -> bool | None:
+            processes = self.living()
             for process in processes:
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
-            time.sleep(0.05)
+            return None if processes else True
+
+        wait_until("the end of all killed processes", killed, every_seconds=0.05)
 
     def _belongs(self, process: psutil.Process) -> bool:
         try:
@@ -97,7 +101,8 @@ class Guard:
         self.family = Family(marker)
         self._started: list[subprocess.Popen[bytes]] = []
         self._guard = subprocess.Popen(
-            [sys.executable, __file__, marker],
+            [sys.executable, "-m", "tests.system.processes", marker],
+            cwd=CHECKOUT,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for the owner; the guard only watches the owner

@@ -20,7 +20,8 @@ from types import TracebackType
 
 import psutil
 
-from tests.system.api import AirflowApi, wait_for
+from tests.progress import NoSignOfLifeError, wait_until
+from tests.system.api import AirflowApi
 from tests.system.home import Home
 from tests.system.processes import ComponentError, Guard, ask_to_stop
 
@@ -32,11 +33,23 @@ COMPONENTS: Mapping[str, list[str]] = {
 }
 HEALTHY = frozenset({"metadatabase", "scheduler", "dag_processor", "triggerer"})
 
+# Airflow's own limits, raised: on a busy machine they end what is slow but well.
+UNHURRIED: Mapping[str, str] = {
+    "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "600",
+    "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "600",
+    "AIRFLOW__DAG_PROCESSOR__HEALTH_CHECK_THRESHOLD": "120",
+    "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "600",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "120",
+    "AIRFLOW__TRIGGERER__RUNNER_HEALTH_CHECK_THRESHOLD": "300",
+    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "120",
+}
+
 # Airflow notices a dead worker after 5 minutes and a dead triggerer after 30 seconds; with these after some 15 seconds.
 QUICK_HEARTBEATS: Mapping[str, str] = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "12",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
     "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "2",
+    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
 }
@@ -117,14 +130,20 @@ class AirflowStack:
             if process.poll() is not None:
                 raise ComponentError(f"{component} ended with {process.returncode}:\n{self.home.tail(component)}")
 
-    def wait_for_dag(self, dag_id: str, *, timeout_seconds: float = 120) -> None:
+    def wait_for_dag(self, dag_id: str) -> None:
         """
         Return when the dag-processor has read the DAG's file since this stack started.
 
         :raises ApiError: A DAG file can't be imported.
-        :raises TimeoutError: There is no such DAG after ``timeout_seconds``, default 120.
+        :raises ComponentError: A part of Airflow ended by itself.
+        :raises NoSignOfLifeError: There is no such DAG.
         """
-        wait_for(f"DAG {dag_id}", lambda: self.api.parsed_since(dag_id, self._started), timeout_seconds=timeout_seconds)
+
+        def parsed() -> bool | None:
+            self.check()
+            return self.api.parsed_since(dag_id, self._started)
+
+        wait_until(f"DAG {dag_id}", parsed, every_seconds=0.3)
 
     def _run(self, log_name: str, *arguments: str) -> subprocess.Popen[bytes]:
         assert self._guard is not None, "only inside the context"
@@ -145,15 +164,18 @@ class AirflowStack:
         for component in COMPONENTS:
             self.start(component)
         try:
-            wait_for("a healthy Airflow", self._is_healthy, timeout_seconds=300)
-        except TimeoutError as error:
-            missing = sorted(HEALTHY - self.api.healthy_since(self._started))
+            wait_until("a healthy Airflow", self._is_healthy, sign=self._healthy_parts, every_seconds=0.3)
+        except NoSignOfLifeError as error:
+            missing = sorted(HEALTHY - self._healthy_parts())
             tails = "\n".join(f"--- {component}\n{self.home.tail(component, 10)}" for component in COMPONENTS)
             raise ComponentError(f"{error}: {', '.join(missing)}\n{tails}") from error
 
     def _is_healthy(self) -> bool | None:
         self.check()
-        return True if self.api.healthy_since(self._started) >= HEALTHY else None
+        return True if self._healthy_parts() >= HEALTHY else None
+
+    def _healthy_parts(self) -> frozenset[str]:
+        return self.api.healthy_since(self._started)
 
     def _ask_to_stop(self) -> None:
         # What takes longer the guard kills: the triggerer at times, and a scheduler whose workers finish their tasks.
@@ -176,6 +198,7 @@ def _inherited_environment() -> dict[str, str]:
 
 def _airflow_settings(home: Path, dags_folder: Path, url: str) -> dict[str, str]:
     return {
+        **UNHURRIED,
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__API__HOST": "127.0.0.1",
@@ -190,6 +213,8 @@ def _airflow_settings(home: Path, dags_folder: Path, url: str) -> dict[str, str]
         "AIRFLOW__CORE__PARALLELISM": "2",  # workers that LocalExecutor forks at its start
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        # SQLite waits 5 seconds for a lock, unless told otherwise; after that Airflow answers with a 500.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=120",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
         # macOS ends a forked process that touches its frameworks, unless told that this is known.

@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway, Sms
-from tests.system.api import ApiError, DagRun, wait_for
+from tests.progress import wait_until
+from tests.system.api import ApiError, DagRun
 from tests.system.stack import AirflowStack
 
 FAILS, KILLED, LOST, RUN, LATE = (f"+39-34955511{number:02}" for number in range(5))
@@ -47,16 +48,17 @@ def aftermath(stack: AirflowStack, gateway: Gateway) -> Aftermath:
     _create(stack, "variables", {"key": "late_shift", "value": json.dumps([LATE])})
     _create(stack, "variables", {"key": "on_call", "value": json.dumps([SECOND, THIRD])})
     runs = {"alarms": stack.api.trigger("alarms")}
-    task = psutil.Process(wait_for("the task to lose", lambda: _pid_of_sleeping(runs["alarms"]), timeout_seconds=120))
+    alarms = runs["alarms"]
+    task = psutil.Process(wait_until("the task to lose", lambda: _pid_of_sleeping(alarms), sign=alarms.task_states))
     runs["escalation"] = stack.api.trigger("escalation", {"on_call": [FIRST, SECOND, THIRD]})
     runs |= {dag_id: stack.api.trigger(dag_id) for dag_id in DAGS if dag_id not in runs}
     worker = task.parent()
     assert worker is not None
     worker.kill()
     for run in runs.values():
-        run.wait(timeout_seconds=240)
+        run.wait()
     # The dag-processor and the triggerer call back in their own time; their logs tell that they did.
-    logs = wait_for("the last callbacks", lambda: _logs_with_all_callbacks(stack), timeout_seconds=60)
+    logs = wait_until("the last callbacks", lambda: _logs_with_all_callbacks(stack))
     return Aftermath(runs, gateway.inbox(), logs)
 
 

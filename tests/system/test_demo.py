@@ -15,7 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.system.api import request_json, wait_for
+from tests.progress import wait_for_exit, wait_until
+from tests.system.api import request_json
 from tests.system.home import Home
 from tests.system.processes import MARKER_VARIABLE, Family
 
@@ -45,7 +46,7 @@ class Terminal:
 
     def wait_until_shown(self, text: str) -> None:
         """Return when the demo has shown ``text``."""
-        wait_for(f"{text!r} on the terminal", lambda: self._shows(text), timeout_seconds=180)
+        wait_until(f"{text!r} on the terminal", lambda: self._shows(text), sign=lambda: self.shown)
 
     def press_control_c(self) -> None:
         """Press it."""
@@ -97,7 +98,7 @@ def test_on_a_terminal_it_stays_open_until_control_c(terminal: Terminal, home: P
     processes = airflow_of(home)
     assert len(processes.living()) >= 4
     terminal.press_control_c()
-    assert terminal.demo.wait(timeout=60) == 0
+    assert wait_for_exit(terminal.demo) == 0
     assert processes.living() == []
     with Home(home).claimed():
         assert Home(home).has_database()  # the next run starts from it
@@ -105,9 +106,9 @@ def test_on_a_terminal_it_stays_open_until_control_c(terminal: Terminal, home: P
 
 def test_ended_from_outside_it_leaves_nothing_running(terminal: Terminal, home: Path) -> None:
     terminal.wait_until_shown("starting api-server")
-    processes = wait_for("a component", lambda: _if_any(airflow_of(home)), timeout_seconds=20)
+    processes = wait_until("a component", lambda: _if_any(airflow_of(home)))
     terminal.demo.send_signal(signal.SIGTERM)
-    assert terminal.demo.wait(timeout=60) == 128 + signal.SIGTERM
+    assert wait_for_exit(terminal.demo) == 128 + signal.SIGTERM
     assert processes.living() == []
 
 

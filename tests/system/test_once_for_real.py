@@ -6,7 +6,8 @@ import psutil
 import pytest
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway, Sms
-from tests.system.api import DagRun, wait_for
+from tests.progress import wait_until
+from tests.system.api import DagRun
 from tests.system.stack import AirflowStack
 
 SEND = "send_with_retries"
@@ -23,7 +24,7 @@ def task_process(run: DagRun) -> psutil.Process:
     def running() -> int | None:
         return run.task_pid("send") if run.task_states().get("send") == "running" else None
 
-    return psutil.Process(wait_for("the task", running, timeout_seconds=60))
+    return psutil.Process(wait_until("the task", running, sign=run.task_states))
 
 
 @pytest.mark.parametrize(
@@ -85,4 +86,4 @@ def wait_for_post(gateway: Gateway, asked: int) -> None:
     def posted() -> bool | None:
         return any(exchange.method == "POST" for exchange in gateway.requests()[asked:]) or None
 
-    wait_for("the request", posted, timeout_seconds=30, every_seconds=0.1)
+    wait_until("the request", posted)

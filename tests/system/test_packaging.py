@@ -1,9 +1,10 @@
-"""The wheel and the sdist, as somebody gets them who has never seen the repository."""
+"""The wheel and the sdist, as they arrive where the repository has never been."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -17,18 +18,21 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 DISTRIBUTION = "airflow-provider-messaggisms"
 PACKAGE = "airflow_provider_messaggisms"
 
+# Of this environment, of pytest, and of the make that may run it: its variables would become those of the sdist's make.
+TRACES = re.compile("VIRTUAL_ENV|VENV|PYTHONPATH|PYTEST_.*|MAKE.*|MFLAGS|.*AIRFLOW.*")
 
-def run(*command: str | Path, **variables: str) -> str:
-    """Run a command in the checkout, with no trace of this environment, and return what it printed."""
-    inherited = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH") and "AIRFLOW" not in k}
-    done = subprocess.run(command, cwd=CHECKOUT, env=inherited | variables, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+
+def run(*command: str | Path, folder: Path = CHECKOUT, **variables: str) -> str:
+    """Run a command in a folder, by default the checkout, with no trace of this environment; return what it printed."""
+    inherited = {name: value for name, value in os.environ.items() if not TRACES.fullmatch(name)}
+    done = subprocess.run(command, cwd=folder, env=inherited | variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     return done.stdout
 
 
 def uv(*arguments: str | Path, **variables: str) -> str:
     """Run uv with this Python."""
-    return run(sys.executable, "-m", "uv", *arguments, UV_PYTHON=sys.executable, **variables)
+    return run(sys.executable, "-m", "uv", *arguments, folder=CHECKOUT, UV_PYTHON=sys.executable, **variables)
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +63,19 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: Path) -> None:
     assert f"{PACKAGE}/py.typed" in names
 
 
-def test_the_sdist_holds_what_the_tests_need(built: Path) -> None:
+@pytest.fixture(scope="module")
+def unpacked(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Unpack the sdist; return its folder, which belongs to no repository."""
+    folder = tmp_path_factory.mktemp("sdist")
     with tarfile.open(next(built.glob("*.tar.gz"))) as sdist:
-        names = {name.partition("/")[2] for name in sdist.getnames()}
+        sdist.extractall(folder, filter="data")
+    return next(folder.iterdir())
+
+
+def test_the_sdist_holds_what_the_tests_need(unpacked: Path) -> None:
+    names = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*")}
     assert names >= {
+        ".ci/venv",
         "pyproject.toml",
         "uv.lock",
         "LICENSE",
@@ -73,6 +86,13 @@ def test_the_sdist_holds_what_the_tests_need(built: Path) -> None:
         "tests/system/dags/patience.py",
     }
     assert not [name for name in names if name.endswith(".pyc")]
+
+
+def test_the_sdist_runs_its_own_makefile(unpacked: Path) -> None:
+    # All is collected; what is left to run is quick and looks at the whole tree.
+    arguments = [f"PYTHON={sys.executable}", "PYTEST_ARGS=-n 0 -k test_architecture"]
+    said = run("make", "test-fast", *arguments, folder=unpacked, UV_COMPILE_BYTECODE="false")
+    assert re.search(r"^=+ \d+ passed, \d{4,} deselected", said, re.MULTILINE)
 
 
 def test_the_wheel_imports_from_its_own_environment(installed: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.system.api import wait_for
+from tests.progress import wait_until
 from tests.system.processes import Guard
 
 # Becomes an orphan in a process group of its own, deaf to SIGTERM, with a child; and harder to find in one of two ways.
@@ -68,7 +68,7 @@ def ids_in(log: Path) -> set[int]:
         ids = {int(line) for line in log.read_text().split()} if log.exists() else set()
         return ids if len(ids) == 2 else None
 
-    return wait_for("an orphan and its child", look, timeout_seconds=20)
+    return wait_until("an orphan and its child", look)
 
 
 def alive(ids: set[int]) -> set[int]:
@@ -102,7 +102,7 @@ def test_orphans_die_when_their_owner_is_killed(orphan: list[str], log: Path) ->
     with subprocess.Popen([sys.executable, "-c", OWNER, secrets.token_hex(8), log, *orphan]) as owner:
         ids = ids_in(log)
         owner.kill()
-    wait_for("the end of the orphans", lambda: None if alive(ids) else True, timeout_seconds=20)
+    wait_until("the end of the orphans", lambda: None if alive(ids) else True)
 
 
 def test_the_processes_of_another_guard_live_on(orphan: list[str], log: Path) -> None:

@@ -8,7 +8,8 @@ import psutil
 import pytest
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
-from tests.system.api import DagRun, wait_for
+from tests.progress import wait_until
+from tests.system.api import DagRun
 from tests.system.conftest import TOKEN
 from tests.system.demo import NotDeliveredError, Progress, send_and_wait, show
 from tests.system.stack import AirflowStack
@@ -67,7 +68,7 @@ def test_the_demo_shows_the_log_of_the_task_to_blame(stack: AirflowStack) -> Non
 def test_a_task_outlives_its_killed_worker_as_an_orphan_that_the_stack_still_knows(stack: AirflowStack) -> None:
     run = stack.api.trigger("patience")
     # Not earlier: a task that still talks to its supervisor dies with it.
-    task = psutil.Process(wait_for("the task", lambda: _pid_of_sleeping(run), timeout_seconds=60))
+    task = psutil.Process(wait_until("the task", lambda: _pid_of_sleeping(run), sign=run.task_states))
     worker = task.parent()
     assert worker is not None
     worker.kill()

@@ -38,9 +38,9 @@ def send_many() -> Any:
 OPERATORS = {"send": (send_one, 1, 1), "transaction": (send_many, 5, 3)}
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _impatient(messaggisms_gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the read time-out be the shortest that a connection allows."""
+    """Let the read timeout be the shortest that a connection allows, for faults that exceed it."""
     connection = messaggisms_gateway.connection[:-1] + ', "extra": {"timeout_seconds": 1}}'
     monkeypatch.setenv("AIRFLOW_CONN_MESSAGGISMS_DEFAULT", connection)
 
@@ -55,6 +55,7 @@ def each_once(count: int) -> Counter[str]:
     return Counter(PEOPLE[:count])
 
 
+@pytest.mark.usefixtures("_impatient")
 @pytest.mark.parametrize("with_task_state", [True, False], ids=["task state", "no task state"])
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize(("operator", "call"), [("send", 0), *(("transaction", call) for call in range(3))])
