@@ -1,48 +1,35 @@
 """
-The notifier: an SMS when a task or a DAG fails, or whenever else Airflow calls back.
+The notifier: an SMS when a task or a DAG fails, or for any other of Airflow's callbacks.
 
 .. code-block:: python
 
     DAG("etl", on_failure_callback=MessaggiSmsNotifier(recipients="+39 349 123 4567"))
 
-It has to arrive, once, and say what happened; the package ``alarms`` has what that takes. Nobody repeats a callback, so
-whatever can go wrong on the way is settled in favour of sending: a template that cannot be rendered, a placeholder
-without a field, one bad number among good ones.
+An alarm must arrive, once, and say what happened; the package ``alarms`` does that. Airflow does not repeat a callback,
+so every problem on the way is solved in favour of sending: a template that cannot be rendered, a placeholder without a
+field, one wrong number among good ones.
 """
 
 from __future__ import annotations
 
 import copy
-import logging
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Sequence
+from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from airflow.providers.common.compat.sdk import BaseNotifier
 from jinja2 import StrictUndefined
 
 from airflow_provider_messaggisms.alarms.deadline import Deadline, abounded, bounded, in_thread
-from airflow_provider_messaggisms.alarms.events import Event, completed, event_of, said, said_safely
-from airflow_provider_messaggisms.alarms.wording import default_text, fitted_text, links_of, plain_where_needed
-from airflow_provider_messaggisms.exceptions import ConfigurationError, DeliveryError, MessaggiSmsError
-from airflow_provider_messaggisms.gateway import calls
+from airflow_provider_messaggisms.alarms.events import Event, event_of
+from airflow_provider_messaggisms.alarms.reporting import failures_reported, report
+from airflow_provider_messaggisms.alarms.template_context import completed
+from airflow_provider_messaggisms.exceptions import ConfigurationError, NotSentError, OutcomeUnknownError
 from airflow_provider_messaggisms.gateway.content import MessageContent
-from airflow_provider_messaggisms.gateway.cost import check_max_parts, count_parts
-from airflow_provider_messaggisms.gateway.models import Message
-from airflow_provider_messaggisms.gateway.phone import known_region, mask_numbers
-from airflow_provider_messaggisms.gateway.recipients import (
-    Recipient,
-    RecipientList,
-    check_placeholders,
-    listed,
-    read_recipients,
-)
+from airflow_provider_messaggisms.gateway.cost import check_max_parts
+from airflow_provider_messaggisms.gateway.recipients import listed
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy
-from airflow_provider_messaggisms.gateway.sender import check_sender
-from airflow_provider_messaggisms.gateway.settings import Settings
-from airflow_provider_messaggisms.gateway.sms_text import whole_characters
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.personal import Personal, personal_value
 from airflow_provider_messaggisms.personal_templates import PersonalTemplates
@@ -51,62 +38,83 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from jinja2 import Environment
 
-    # Imported where it is needed: every parse of a DAG file imports this module.
-    from airflow_provider_messaggisms.alarms.deduplication import Alarm
-
-log = logging.getLogger(__name__)
+    # They load what a DAG's parse does not need.
+    from airflow_provider_messaggisms.alarms.alarm import Alarm
+    from airflow_provider_messaggisms.alarms.deduplication import Result
+    from airflow_provider_messaggisms.gateway.settings import Settings
 
 __all__ = ["MessaggiSmsNotifier", "send_messaggisms_notification"]
 
-#: What Airflow 2 hands to a DAG's ``sla_miss_callback``, in this order.
+#: What Airflow 2 passes to a DAG's ``sla_miss_callback``, in this order.
 _SLA_MISS = ("dag", "task_list", "blocking_task_list", "slas", "blocking_tis")
 
 #: The fields that PersonalTemplates renders, in this order.
 _PERSONAL = ("recipients", "body")
 
-#: How long the event loop waits for a Variable or the connection. A triggerer that has just started takes some ten
-#: seconds to hand over the first one, twice that on a busy machine; nobody is blocked meanwhile.
-_PREPARING_SECONDS = 60.0
+#: The share of the hand-over after which the alarm does without the templates that are not rendered.
+_TEMPLATES = 0.8
 
-#: How much of an alarm's key is shown; the key itself may have any length.
-_SHOWN_KEY_CHARACTERS = 200
+#: Repeats what may be repeated for as long as there is time.
+_RETRY_POLICY = RetryPolicy(attempts=10)
 
-#: What can be repeated without harm is, for as long as there is time.
-_PATIENCE = RetryPolicy(attempts=10)
+
+class Occasion(NamedTuple):
+    """
+    One call of a notifier.
+
+    :param event: What happened.
+    :param handover: Until when Airflow has to hand over what it keeps: Variables and the connection.
+    """
+
+    event: Event
+    handover: Deadline
 
 
 class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
     """
     Send an alarm by SMS, as any callback of a task or a DAG, or for a missed deadline.
 
-    Airflow itself has three gaps to know of. It does not call back a task whose *last* try was killed (3.3), but it
-    does call its DAG: give the DAG a notifier too. What was killed is called back in the dag-processor, where all
-    callbacks of one file have 50 s together. For a deadline take an ``AsyncCallback``: a ``SyncCallback`` cannot read
-    connections from Airflow's database.
+    Airflow itself has three gaps. It does not call back a task whose *last* try was killed (3.3), but it does call its
+    DAG: give the DAG a notifier too. A killed task is called back in the dag-processor, where all callbacks of one file
+    have 50 s together. For a deadline use an ``AsyncCallback``: a ``SyncCallback`` cannot read connections from
+    Airflow's database.
+
+    A subclass may override :meth:`notify` and :meth:`async_notify`; ``super()`` sends the alarm. It may add
+    ``template_fields``.
 
     :param recipients: A number as people write it, ``{"number": ..., "fields": {...}}``, or a list of these. A template
         may render to a list, to its JSON, or to numbers with commas between them, so ``"{{ var.value.on_call }}"``
-        takes a rota from an Airflow Variable. A number that cannot be one is left out and logged. Templated.
-    :param body: The text. Default: what failed, in which run, on which try, why, and a link if it fits. That is also
-        what goes out when this template cannot be rendered. Templated.
+        takes a rota from an Airflow Variable. An invalid number is left out and logged. Templated.
+    :param body: The text. Default: what failed, in which run, on which try, why, and a link if it fits. The default
+        text is sent, too, when this template cannot be rendered. Templated.
     :param sender: 3 to 11 letters and digits, or 3 to 14 digits. Default: the connection's. Templated.
     :param max_parts: How many SMS parts the text may take, so what it may cost; it is made plain and cut to fit. 1 or
         more, default 1 (160 characters). ``None`` sends it as it is.
     :param alarm_key: Alarms with the same key, to the same recipients, are one alarm. Default: dag, run, task, map
-        index, try and event. ``"{{ dag.dag_id }}"`` makes one alarm of all failures of a DAG. It is kept with
-        the message, and shown in the log with its numbers masked. Templated.
-    :param once_per: For how long an alarm that went out silences others with its key: a ``timedelta`` or seconds.
-        Default 60 minutes. Zero never silences.
-    :param timeout_seconds: How long Airflow waits for all of it, templates, look-ups and repeats included. 1 to 300,
-        default 20.
+        index, try and event. ``"{{ dag.dag_id }}"`` makes one alarm of all failures of a DAG. The message carries
+        it; the log shows it with its numbers masked. Templated.
+    :param once_per: How long an alarm silences others with its key: a ``timedelta`` or seconds. Default 60 minutes.
+        Zero never silences.
+    :param timeout_seconds: How long it may take to send, searches and repeats included. It begins when Airflow has
+        handed over Variables and the connection. 1 to 300, default 20.
     :param priority: 1.0 (the gateway's default) or more; a higher one costs more and is sent earlier.
     :param flash: Show the SMS at once on the screen instead of storing it.
     :param test: ``True`` simulates: the gateway sends nothing.
     :param messaggisms_conn_id: Id of the connection. Default ``messaggisms_default``. Templated.
-    :param kwargs: What Airflow's ``BaseNotifier`` takes: the ``context``, which deadlines hand over here.
-    :raises ConfigurationError: An argument is wrong. Raised when the DAG is read, not when the alarm is needed, as far
-        as it can be told then: what a template or the connection says cannot.
+    :param kwargs: The arguments of Airflow's ``BaseNotifier``: the ``context``, which deadlines pass.
+    :raises ConfigurationError: An argument is wrong whatever the templates and the connection say. Raised when the DAG
+        is parsed.
     """
+
+    #: How long Airflow may take to hand over Variables and the connection. With the default ``timeout_seconds`` it
+    #: stays within the 50 s that Airflow gives the callbacks of a file.
+    _handover_seconds = 25.0
+    #: The same in an event loop, where nothing else has to wait. A triggerer that has just started takes some ten
+    #: seconds to hand over the first one, twice that on a busy machine.
+    _async_handover_seconds = 60.0
+
+    # On a rendered copy: what it was rendered for, set when the copy is made. None: not rendered yet.
+    _occasion: Occasion | None = None
 
     template_fields: Sequence[str] = ("messaggisms_conn_id", "recipients", "body", "sender", "alarm_key")
 
@@ -138,93 +146,134 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         self.flash = flash
         self.test = test
         self.messaggisms_conn_id = messaggisms_conn_id
-        self._called: MessaggiSmsNotifier = self
         self._check()
 
     def _check(self) -> None:
         check_max_parts(self.max_parts)
         if self.once_per < timedelta(0):
-            raise ConfigurationError(f"once_per: {self.once_per} is negative; zero never silences")
+            raise ConfigurationError(f"once_per: {self.once_per} is negative; use zero to never silence")
         if not 1 <= self.timeout_seconds <= 300:
             raise ConfigurationError(f"timeout_seconds: {str(self.timeout_seconds)[:40]!r} is not from 1 to 300")
-        if self.sender and "{" not in str(self.sender):
-            check_sender(self.sender)
         if not self.recipients:
-            raise ConfigurationError("recipients: nobody is named")
-        MessageContent(sender="Airflow", body="x", priority=self.priority, flash=self.flash, test=self.test)
+            raise ConfigurationError("recipients: at least one is required")
+        sender = "Airflow" if not self.sender or _is_template(self.sender) else self.sender
+        MessageContent(sender=sender, body="x", priority=self.priority, flash=self.flash, test=self.test)
 
-    # --- the two faces ------------------------------------------------------------------------------------------------
+    # --- called by Airflow --------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any) -> None:
         """
-        Render and send, on a copy: Airflow renders in place, and one notifier serves many failures.
+        Render a copy and notify with it: one notifier serves many events.
 
-        :param args: The context, or what Airflow 2 gives its ``sla_miss_callback``.
+        :param args: The context, or what Airflow 2 passes to its ``sla_miss_callback``.
         """
         context: Any = args[0] if len(args) == 1 else dict(zip(_SLA_MISS, args, strict=False))
-        self._copy()._notify(context, render=True)
+        ready, context = self._prepared(context)
+        ready.notify(context)
 
     def __await__(self) -> Generator[Any, Any, None]:
-        """Render and send, on a copy, without blocking the event loop."""
-        return self._copy()._awaited().__await__()
+        """Do what :meth:`__call__` does without blocking the event loop; the context is ``self.context``."""
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> None:
+        try:
+            context: Any = getattr(self, "context", None) or {}
+            ready, context = await self._aprepared(context)
+            await ready.async_notify(context)
+        except Exception:
+            await in_thread(_hide, self.recipients, self.body)
+            raise
 
     def notify(self, context: Context) -> None:
         """
-        Send the alarm, or stay silent if it has gone out.
+        Send the alarm, or stay silent if it has gone out. Renders the templates if they are not rendered yet.
 
-        :raises MessaggiSmsError: It could not be sent, or nobody knows whether it was.
+        :raises MessaggiSmsError: It was not sent, or it is unknown whether it was.
         """
-        self._notify(context, render=False)
-
-    def _notify(self, context: Context, *, render: bool) -> None:
-        from airflow_provider_messaggisms.alarms.deduplication import send_once
-
-        deadline = Deadline(self.timeout_seconds)
-
-        def send() -> tuple[Alarm, str, Message | None]:
-            if render:
-                self.render_template_fields(context)
-            with self._hook() as hook:
-                alarm = self._alarm(hook.settings, context)
-                return alarm, *hook.run_steps(send_once(alarm, deadline.until(1.0)))
-
-        with self._naming_failures(context):
-            self._tell(*bounded(send, deadline))
+        if self._occasion is None:
+            ready, context = self._prepared(context)
+            MessaggiSmsNotifier.notify(ready, context)
+        else:
+            self._notify(self._occasion)
 
     async def async_notify(self, context: Context) -> None:
-        """Do what :meth:`notify` does. ``timeout_seconds`` begins when Airflow has handed over the connection."""
-        from airflow_provider_messaggisms.alarms.deduplication import send_once
+        """Do what :meth:`notify` does without blocking the event loop."""
+        if self._occasion is None:
+            ready, context = await self._aprepared(context)
+            await MessaggiSmsNotifier.async_notify(ready, context)
+        else:
+            await self._anotify(self._occasion)
 
-        with self._naming_failures(context):
-            async with self._hook() as hook:
-                settings = await abounded(hook.asettings(), Deadline(_PREPARING_SECONDS))
-                alarm = await in_thread(self._alarm, settings, context)
-                deadline = Deadline(self.timeout_seconds)
-                self._tell(alarm, *await abounded(hook.arun_steps(send_once(alarm, deadline)), deadline))
+    # --- the alarm ----------------------------------------------------------------------------------------------------
 
-    async def _awaited(self) -> None:
-        context: Any = getattr(self, "context", None) or {}
-        try:
-            with self._naming_failures(context):
-                await abounded(in_thread(self.render_template_fields, context), Deadline(_PREPARING_SECONDS))
-            await self.async_notify(context)
-        except Exception:
-            await in_thread(_hide, self._called.recipients, self._called.body)
-            raise
+    def _notify(self, occasion: Occasion) -> None:
+        with failures_reported(occasion.event, self.recipients):
+            hook = self._hook()
+            settings = bounded(lambda: hook.settings, occasion.handover, _no_connection(occasion.handover))
+            deadline = Deadline(self.timeout_seconds)
+            alarm = self._alarm(settings, occasion.event)
+            report(alarm, bounded(lambda: _send(hook, alarm, deadline), deadline, _may_be_lost(deadline)))
 
-    def _copy(self) -> MessaggiSmsNotifier:
-        mine = copy.copy(self)
-        mine._called = self
-        return mine
+    async def _anotify(self, occasion: Occasion) -> None:
+        with failures_reported(occasion.event, self.recipients):
+            hook = self._hook()
+            settings = await abounded(hook.asettings(), occasion.handover, _no_connection(occasion.handover))
+            deadline = Deadline(self.timeout_seconds)
+            alarm = await in_thread(self._alarm, settings, occasion.event)
+            report(alarm, await abounded(_asend(hook, alarm, deadline), deadline, _may_be_lost(deadline)))
 
     def _hook(self) -> MessaggiSmsHook:
-        return MessaggiSmsHook(personal_value(self.messaggisms_conn_id), retry_policy=_PATIENCE)
+        return MessaggiSmsHook(personal_value(self.messaggisms_conn_id), retry_policy=_RETRY_POLICY)
+
+    def _alarm(self, settings: Settings, event: Event) -> Alarm:
+        from airflow_provider_messaggisms.alarms.alarm import AlarmRequest, make_alarm
+
+        names = AlarmRequest.__struct_fields__
+        return make_alarm(AlarmRequest(**{name: getattr(self, name) for name in names}), event, settings)
 
     # --- templates ----------------------------------------------------------------------------------------------------
 
+    def _prepared(self, context: Context) -> tuple[Self, Context]:
+        """Make a rendered copy, and the context that its templates see."""
+        occasion, context = self._called_with(context, self._handover_seconds)
+        ready = self._copy(occasion)
+        try:
+            bounded(lambda: ready.render_template_fields(context), occasion.handover.first(_TEMPLATES), TimeoutError())
+        except TimeoutError:
+            ready = ready._as_far_as_rendered(self)
+        return ready, context
+
+    async def _aprepared(self, context: Context) -> tuple[Self, Context]:
+        occasion, context = self._called_with(context, self._async_handover_seconds)
+        ready = self._copy(occasion)
+        try:
+            rendering = in_thread(ready.render_template_fields, context)
+            await abounded(rendering, occasion.handover.first(_TEMPLATES), TimeoutError())
+        except TimeoutError:
+            ready = ready._as_far_as_rendered(self)
+        return ready, context
+
+    def _called_with(self, context: Context, handover_seconds: float) -> tuple[Occasion, Context]:
+        event = event_of(context, self)
+        return Occasion(event, Deadline(handover_seconds)), completed(context, event)
+
+    def _copy(self, occasion: Occasion | None) -> Self:
+        mine = copy.copy(self)
+        mine._occasion = occasion
+        return mine
+
+    def _as_far_as_rendered(self, written: MessaggiSmsNotifier) -> Self:
+        """Copy what is rendered so far; a template that is still what was written becomes an error of its field."""
+        mine = self._copy(self._occasion)
+        for name in self.template_fields:
+            value = getattr(mine, name)
+            if value is getattr(written, name) and _is_template(value):
+                error = NotSentError(f"{name}: Airflow did not render the template in time")
+                setattr(mine, name, Personal(None, error))
+        return mine
+
     def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
-        """Render; what is wrong with a field comes up where the field is needed."""
-        context = completed(context)
+        """Render in place. An error is kept in its field and comes up where the field is needed."""
         env = jinja_env or self._env(context)
         for name in self.template_fields:
             if name not in _PERSONAL and (template := getattr(self, name)):
@@ -237,134 +286,47 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
             self.render_own_field(name, context, env, set())
 
     def render_recipients(self, written: Any, context: Context, env: Environment, seen: set[int]) -> Any:
-        """Render; what recipients render to is a list, so that the body knows their fields."""
+        """Render recipients to a list, so that the body knows their fields."""
         return listed(super().render_recipients(written, context, env, seen))
 
     def _env(self, context: Context) -> Environment:
         dag = context.get("dag")
         if hasattr(dag, "get_template_env"):
             return self.get_template_env(dag=dag)
-        # A deadline has no DAG, and what `airflow dags test` gives a DAG's callback cannot make an environment.
+        # A deadline has no DAG, and the DAG that `airflow dags test` gives to a DAG's callback makes no environment.
         env = self.get_template_env()
         env.undefined = StrictUndefined
         return env
 
-    # --- the alarm ----------------------------------------------------------------------------------------------------
-
-    def _alarm(self, settings: Settings, context: Context) -> Alarm:
-        from airflow_provider_messaggisms.alarms.deduplication import Alarm, alarm_key_for, checked_alarm_key, marks
-
-        event = event_of(context, self._called)
-        recipients = self._read_recipients(settings)
-        chosen = self._or_default("alarm_key", "the default key", checked_alarm_key)
-        name = chosen or event.name
-        sender = self._or_default("sender", "the connection's", check_sender)
-        sender = sender or check_sender(settings.sender)
-        key, attempt = alarm_key_for(f"test of {name}" if self.test else name, recipients.numbers), uuid4().hex[:12]
-        body, addressees = self._words(event, context, recipients)
-        shown = name[:_SHOWN_KEY_CHARACTERS]
-        content = MessageContent(
-            sender=sender,
-            body=body,
-            test=self.test,
-            priority=self.priority,
-            flash=self.flash,
-            custom=marks(key, attempt, {**event.for_people(), "alarm_key": shown}),
-        )
-        post = calls.send_message(content, addressees)
-        _, cost = count_parts(body, addressees).fitted(None, "fail")
-        return Alarm(
-            key,
-            mask_numbers(shown) if chosen else shown,
-            sender,
-            self.once_per,
-            attempt,
-            post,
-            cost.described(settings.price_per_part_eur),
-        )
-
-    def _read_recipients(self, settings: Settings) -> RecipientList:
-        try:
-            region = known_region(settings.default_region)
-        except ConfigurationError as error:
-            log.error("%s; only numbers with their prefix get this alarm", error)
-            region = None
-        recipients = read_recipients(
-            listed(personal_value(self.recipients)),
-            default_region=region,
-            validate="possible",
-            on_invalid="drop",
-        )
-        for why in recipients.dropped:
-            log.error("This recipient gets no alarm: %s", why)
-        return recipients
-
-    def _or_default(self, name: str, default: str, check: Callable[[Any], str]) -> str | None:
-        """Take a field that can be done without."""
-        try:
-            value = personal_value(getattr(self, name))
-            return check(value) if value else None
-        except Exception as error:  # noqa: BLE001 (whatever is wrong, the alarm must go out)
-            log.warning("%s; using %s", _described(name, error), default)
-            return None
-
-    def _words(self, event: Event, context: Context, recipients: RecipientList) -> tuple[str, Sequence[Recipient]]:
-        """Give the text, and to whom it goes."""
-        try:
-            body = whole_characters(str(personal_value(self.body) or "")).strip()
-            if body:
-                check_placeholders(body, recipients)
-                addressees = plain_where_needed(body, recipients.addressees, self.max_parts)
-                fields = [one.fields for one in addressees]
-                why = said(context.get("exception"))
-                return fitted_text(body, why, max_parts=self.max_parts, fields=fields), addressees
-            if self.body:
-                log.warning("body: the template renders to nothing; sending a plain text instead")
-        except Exception as error:  # noqa: BLE001 (whatever is wrong, the alarm must go out)
-            log.warning("%s; sending a plain text instead", _described("body", error))
-        return default_text(event, max_parts=self.max_parts, links=links_of(event)), recipients.addressees
-
-    # --- the log ------------------------------------------------------------------------------------------------------
-
-    def _tell(self, alarm: Alarm, message_id: str, message: Message | None) -> None:
-        """
-        Say what became of the alarm.
-
-        :param message: What was sent; ``None`` if message *message_id* had told it already.
-        :raises DeliveryError: The gateway calls every number invalid.
-        """
-        if message is None:
-            log.info(
-                "Staying silent: message %s told this already (alarm_key %r, once per %s)",
-                message_id, alarm.name, alarm.once_per,
-            )  # fmt: skip
-            return
-        valid, invalid = message.recipients.valid.count, message.recipients.invalid.total
-        log.info(
-            "Alarm sent as message %s to %d recipient(s): %s SMS part(s), price %s EUR (alarm_key %r)",
-            message.id, valid, message.statistics.sms_total, message.price, alarm.name,
-        )  # fmt: skip
-        if message.test:
-            log.warning("TEST: message %s was simulated, nobody gets this alarm (test=True)", message.id)
-        if invalid:
-            text = f"message {message.id}: the gateway calls {invalid} recipient(s) invalid; they get no alarm"
-            if not valid:
-                raise DeliveryError(text)
-            log.error(text)
-
-    @contextmanager
-    def _naming_failures(self, context: Context) -> Iterator[None]:
-        """Say loudly whom an alarm does not reach. What Airflow logs of the error names neither them nor the event."""
-        try:
-            yield
-        except Exception as error:
-            recipients = self.recipients if isinstance(self.recipients, Personal) else Personal(self.recipients)
-            name = event_of(context, self._called).name
-            log.error("ALARM NOT SENT: %s, to %s: %s", name, recipients, said_safely(error))
-            raise
-
 
 send_messaggisms_notification = MessaggiSmsNotifier
+
+
+def _send(hook: MessaggiSmsHook, alarm: Alarm, deadline: Deadline) -> Result:
+    from airflow_provider_messaggisms.alarms.deduplication import send_once
+
+    with hook:
+        return hook.run_steps(send_once(alarm, deadline))
+
+
+async def _asend(hook: MessaggiSmsHook, alarm: Alarm, deadline: Deadline) -> Result:
+    from airflow_provider_messaggisms.alarms.deduplication import send_once
+
+    async with hook:
+        return await hook.arun_steps(send_once(alarm, deadline))
+
+
+def _no_connection(handover: Deadline) -> NotSentError:
+    seconds = f"{handover.seconds:.0f} s"
+    return NotSentError(f"Airflow did not hand over the connection within {seconds}; this alarm is lost")
+
+
+def _may_be_lost(deadline: Deadline) -> OutcomeUnknownError:
+    return OutcomeUnknownError(f"this alarm may be lost: it was not done within {deadline.seconds:.0f} s")
+
+
+def _is_template(value: Any) -> bool:
+    return callable(value) or any(sign in str(value) for sign in ("{{", "{%"))
 
 
 def _span(once_per: Any) -> timedelta:
@@ -378,16 +340,8 @@ def _span(once_per: Any) -> timedelta:
         ) from None
 
 
-def _described(field: str, error: Exception) -> str:
-    """Say in one line what is wrong with a field; our own errors name it."""
-    text = next(iter(said_safely(error).splitlines()), "")
-    if isinstance(error, MessaggiSmsError):
-        return text
-    return f"{field}: the template cannot be rendered: {type(error).__name__}: {text}"
-
-
 def _hide(*arguments: Any) -> None:
-    """Hide what a deadline's callback was given: when it fails, Airflow logs the ``repr`` of all its arguments."""
+    """Mask the arguments of a deadline's callback: when it fails, Airflow logs their ``repr``."""
     with suppress(ImportError):  # an older common-compat
         from airflow.providers.common.compat.sdk import mask_secret
 

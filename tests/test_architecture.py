@@ -42,9 +42,11 @@ LAYERS = (
         "transport.exchange",
         "transport.network",
     },
-    {"alarms.deadline", "alarms.events", "alarms.local_lock", "alarms.wording"},
+    {"alarms.deadline", "alarms.events", "alarms.local_lock", "alarms.template_context", "alarms.wording"},
     {
+        "alarms.alarm",
         "alarms.deduplication",
+        "alarms.reporting",
         "personal_templates",
         "transport.async_transport",
         "transport.sync_transport",
@@ -251,7 +253,7 @@ def test_a_dag_file_loads_no_heavy_library() -> None:
     when_it_runs = {"sending.exactly_once", "sending.recipient_files", "sending.task_state", "sending.transactions"}
     when_it_runs |= {"waiting.shared_client"}
     when_it_runs |= {"transport.async_transport", "transport.sync_transport"}
-    when_it_runs |= {"alarms.local_lock", "alarms.deduplication", "triggers", "gateway.polling"}
+    when_it_runs |= {"alarms.alarm", "alarms.local_lock", "alarms.deduplication", "triggers", "gateway.polling"}
     assert when_it_runs <= MODULES.keys()
     assert not {f"{PACKAGE}.{name}" for name in when_it_runs} & new
     assert not {name for name in new if name in HEAVY or name.split(".")[0] in HEAVY}

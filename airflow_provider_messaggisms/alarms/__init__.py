@@ -1,6 +1,6 @@
 """
-What the notifier is made of: Airflow calls back, and one telephone rings, once, with words that say what happened.
+Alarms: from the context of one of Airflow's callbacks to one SMS that says what happened.
 
-``events`` reads Airflow's contexts, ``texts`` finds the words, ``silencing`` keeps an alarm to one SMS with the help of
-``local_lock``, and ``deadline`` ends it all in time.
+``events`` reads the context, ``template_context`` completes it for templates, ``wording`` finds the words, ``alarm``
+makes what is sent, ``deduplication`` sends it once with the help of ``local_lock``, and ``deadline`` ends it in time.
 """

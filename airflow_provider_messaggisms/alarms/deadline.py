@@ -1,5 +1,7 @@
 """
 Work that has so many seconds and no more, because Airflow waits for it.
+
+A :class:`Deadline` says how much is left. Each phase of an alarm gets the first share of one; there is no other clock.
 """
 
 from __future__ import annotations
@@ -12,69 +14,67 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from airflow_provider_messaggisms.exceptions import OutcomeUnknownError
-
 T = TypeVar("T")
 
 
 class Deadline:
     """
-    The time that an alarm has.
+    A number of seconds, from now on.
 
-    :param seconds: From now on.
+    :param seconds: 0 or more; a negative number counts as 0.
     """
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self.seconds = seconds
+        self.seconds = max(seconds, 0.0)
         self._clock = clock
         self._began = clock()
 
-    def left(self, share: float = 1.0) -> float:
-        """Return the seconds that are left of the first *share* of it, which may be negative."""
-        return self._began + share * self.seconds - self._clock()
+    def left(self) -> float:
+        """Return the seconds that are left; 0 when it is over."""
+        return max(self._began + self.seconds - self._clock(), 0.0)
 
-    def until(self, share: float) -> Deadline:
-        """Make a deadline of what is left of the first *share* of it."""
-        return Deadline(max(self.left(share), 0.0), self._clock)
+    def first(self, share: float) -> Deadline:
+        """Make a deadline from now to the end of the first *share* (0 to 1) of this one."""
+        return Deadline(self.left() - (1 - share) * self.seconds, self._clock)
 
 
-def bounded(work: Callable[[], T], deadline: Deadline) -> T:
+def bounded(work: Callable[[], T], deadline: Deadline, late: Exception) -> T:
     """
-    Do *work* in a thread, and leave it behind when the time is over.
+    Do *work* in a thread and abandon that thread when the time is over.
 
-    It bounds itself; but neither a name server that does not answer nor Airflow's own look-up of the connection can be
-    told to hurry.
+    The work bounds itself where it can. It cannot bound a name server that does not answer, nor Airflow's look-up of a
+    connection.
+
+    :raises Exception: *late*, when the time is over.
     """
     done: Future[T] = Future()
 
     def run() -> None:
         try:
             done.set_result(work())
-        except BaseException as error:  # noqa: BLE001 (whatever it is, it belongs to the caller)
+        except BaseException as error:  # noqa: BLE001 (it is raised again in the caller's thread)
             done.set_exception(error)
 
     threading.Thread(target=contextvars.copy_context().run, args=(run,), name="messaggisms-alarm", daemon=True).start()
     try:
-        return done.result(max(deadline.left(), 0))
+        return done.result(deadline.left())
     except TimeoutError:
-        if done.done():
-            raise
-        raise _too_late(deadline) from None
+        if done.done():  # the work's own
+            return done.result()
+        raise late from None
 
 
-async def abounded(work: Coroutine[Any, Any, T], deadline: Deadline) -> T:
+async def abounded(work: Coroutine[Any, Any, T], deadline: Deadline, late: Exception) -> T:
+    """Do what :func:`bounded` does without blocking the event loop; *work* is cancelled when the time is over."""
     try:
-        async with asyncio.timeout(max(deadline.left(), 0)):
+        async with asyncio.timeout(deadline.left()):
             return await work
     except TimeoutError:
-        raise _too_late(deadline) from None
+        raise late from None
 
 
 async def in_thread(work: Callable[..., T], *args: Any) -> T:
-    from asgiref.sync import sync_to_async  # Airflow's own look-ups work in its threads only
+    """Do *work* in a thread of a kind that Airflow's own look-ups work in."""
+    from asgiref.sync import sync_to_async
 
     return await sync_to_async(work, thread_sensitive=False)(*args)
-
-
-def _too_late(deadline: Deadline) -> OutcomeUnknownError:
-    return OutcomeUnknownError(f"this alarm may be lost: it was not done within {deadline.seconds:.0f} s")

@@ -1,172 +1,161 @@
-"""
-An alarm goes out once: not twice for one event, not four hundred times because a source is down, and never zero times.
+r"""
+De-duplication: an alarm goes out once, neither twice for one event nor not at all.
 
-Every alarm carries a key in ``options.custom``. Before it is sent, the gateway is asked for a message with that key
-among those of the last ``once_per``. If there is one, the alarm stays silent. The gateway is the memory: it holds for
-workers, dag-processors and triggerers alike, without a store of our own.
+Every alarm carries a key in ``options.custom``, and the gateway keeps it. So the gateway is the memory that workers,
+dag-processors and triggerers share. A lock and a note keep the processes of one machine apart (``local_lock``).
 
-Callbacks that race on one machine wait for each other: the first one has a lock while it looks and sends, and leaves a
-note for the others when its alarm is out. Across machines two that race within the same second can both find nothing
-and both send; nobody but the gateway could prevent that. What lies within ``once_per`` is judged by the gateway's times
-and this machine's clock, so it is as exact as the two agree.
+States of one alarm::
 
-Every doubt but one ends in sending, for a lost alarm is worse than a second one: no lock, no answer, no time left to
-look. The exception is our own send whose answer was lost. Then the gateway is looked at again, and an error is raised
-if it shows nothing: a second SMS would come at once, and the error says loudly that the first may be lost.
+    waiting ----> silent       another process of this machine has left a note meanwhile
+       |
+       v   the lock is free, or has been taken for too long
+    looking ----> silent       the gateway has a message with this key, sent within ``once_per``
+       |
+       v   it has none, or cannot say
+    sending ----> sent         the gateway accepted it
+       |    \---> refused      an error: it is lost, and why is known
+       v   no readable answer: the outcome is unknown
+    settling ---> sent         the gateway shows this very attempt
+            \---> unknown      an error: it may be lost
 
-A :class:`Deadline` bounds all of it. :func:`send_once` is a generator of calls and pauses, as the search is, so that
-workers and event loops do the same.
+Invariants:
+
+1. One alarm is posted at most once. It is not posted again when the outcome is unknown, because a second SMS would come
+   at once; the error says that the first may be lost.
+2. It stays silent only on evidence: a note from a process of this machine, or a message at the gateway. Every doubt
+   ends in sending, because a lost alarm is worse than a second one: no lock, no answer, no time left to look.
+3. The holder of the lock is done before the processes that wait for it give up, if they began at the same time.
+4. Everything ends within the :class:`Deadline`.
+
+Two machines that race within the same second may both find nothing and both send: the gateway has no lock. Whether a
+message is older than ``once_per`` is judged by the gateway's times and this machine's clock.
+
+:func:`send_once` is a generator of calls and pauses (see ``gateway.steps``), the same for workers and event loops.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from airflow_provider_messaggisms.alarms.alarm import Alarm, attempt_of
 from airflow_provider_messaggisms.alarms.deadline import Deadline
 from airflow_provider_messaggisms.alarms.local_lock import LocalLock
-from airflow_provider_messaggisms.exceptions import (
-    ConfigurationError,
-    MessaggiSmsError,
-    OutcomeUnknownError,
-)
-from airflow_provider_messaggisms.gateway.idempotency import CLOCK_SKEW, OUTCOME_UNKNOWN, derived_key, search, with_key
+from airflow_provider_messaggisms.exceptions import MessaggiSmsError, OutcomeUnknownError
+from airflow_provider_messaggisms.gateway.idempotency import CLOCK_SKEW, OUTCOME_UNKNOWN, search
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
-from airflow_provider_messaggisms.gateway.sms_text import whole_characters
 from airflow_provider_messaggisms.gateway.steps import Pause, Steps
-from airflow_provider_messaggisms.gateway.wire import Call
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-#: Most messages to read in one look. In a storm the key is on one of the newest.
+#: Most messages to read in one search. In a storm the key is on one of the newest.
 MAX_LOOK_UPS = 50
 
 _LOCK_POLL_SECONDS = 0.05
 _SETTLE_PAUSES_SECONDS = (0.5, 2.0)
 
-# By when, as a share of the whole time: whoever has the lock is done, so that the others need not wait longer; whoever
-# waited in vain is done.
-_WAITING, _ALL = 0.8, 0.95
+#: The share of the whole time within which the holder of the lock is done, and one that waited for it in vain.
+_HOLDER, _WITHOUT_LOCK = 0.8, 0.95
 
-# By when, as a share of the time that one has for the alarm alone, each phase is over.
-_LOOKING, _SENDING, _SETTLING = 0.5, 0.85, 1.0
+#: The share of its own time within which an alarm is done looking, and sending; the rest is for settling.
+_LOOKING, _SENDING = 0.5, 0.85
 
-#: Longer than any gateway remembers, and short enough to reckon with.
+#: Longer than any gateway remembers, and short enough to subtract from a date.
 _LONGEST_SILENCE = timedelta(days=36_500)
 
 
-class Alarm(RedactedStruct, frozen=True):
+class Result(RedactedStruct, frozen=True):
     """
-    An alarm that is ready to go.
+    What became of an alarm.
 
-    :param key: What it carries.
-    :param name: What logs call it.
-    :param sender: Narrows the look at the gateway.
-    :param once_per: How long an alarm with this key silences others. Zero: not at all.
-    :param attempt: Tells this very message from others with its key; it carries that too (see :func:`marks`).
-    :param post: What sends it.
-    :param cost: What that takes, for the log.
+    :param message_id: The message that tells it.
+    :param sent: That message, if this call sent it; ``None`` if it had gone out already.
     """
 
-    _shown = ("key", "name")
-    key: str
-    name: str
-    sender: str
-    once_per: timedelta
-    attempt: str
-    post: Call[Message]
-    cost: str
+    _shown = ("message_id", "sent")
+    message_id: str
+    sent: Message | None = None
 
 
-def checked_alarm_key(written: Any) -> str:
+def send_once(alarm: Alarm, deadline: Deadline) -> Steps[Result]:
     """
-    Check a key that somebody chose; it may have any length.
+    Send an alarm, unless one with its key has gone out.
 
-    :raises ConfigurationError: It is empty.
-    """
-    key = whole_characters(str(written)).strip()
-    if key in ("", "None"):
-        raise ConfigurationError("alarm_key: the template renders to nothing")
-    return key
-
-
-def alarm_key_for(name: str, numbers: Iterable[str]) -> str:
-    """Derive what the message carries. Whoever is called beside somebody else has to get an alarm of his own."""
-    return derived_key("alarm", name, numbers=numbers)
-
-
-def marks(alarm_key: str, attempt: str, about: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    Make what the message of an alarm carries in ``options.custom``.
-
-    :param about: What helps a person to find the event.
-    """
-    return with_key(alarm_key, {**about, "attempt": attempt}, None)
-
-
-def send_once(alarm: Alarm, deadline: Deadline) -> Steps[tuple[str, Message | None]]:
-    """
-    Send an alarm, unless one like it has gone out.
-
-    :returns: The id of the message that tells it, and that message if this call sent it.
     :raises OutcomeUnknownError: It may be lost: it was sent, no answer came, and the gateway does not show it.
-    :raises MessaggiSmsError: It is lost: the gateway refused, or could not be reached.
+    :raises MessaggiSmsError: It is lost: the gateway refused it, or could not be reached.
     """
     if not alarm.once_per:
-        message = yield from _send(alarm, deadline.until(_ALL))
-        return message.id, message
+        return _sent((yield from _send(alarm, deadline.first(_WITHOUT_LOCK))))
     with LocalLock(alarm.key) as lock:
-        old = lock.note()
-        share = yield from _wait(lock, deadline)
-        new = lock.note()
-        key, _, told = new.partition(" ")
-        if key == alarm.key and new != old:  # sent while this one waited
-            return told, None
-        mine = deadline.until(share)
-        if (found := (yield from _look(alarm, mine, _LOOKING))) is not None:
-            return found.id, None
+        before = lock.note()
+        share = _HOLDER if (yield from _locked(lock, deadline.first(_HOLDER))) else _WITHOUT_LOCK
+        note = lock.note()
+        key, _, message_id = note.partition(" ")
+        if key == alarm.key and note != before:
+            return Result(message_id)
+        mine = deadline.first(share)
+        if (found := (yield from _look(alarm, mine.first(_LOOKING)))) is not None:
+            return Result(found.id)
         message = yield from _send(alarm, mine)
         lock.leave(f"{alarm.key} {message.id}")
-        return message.id, message
+        return _sent(message)
 
 
-def _wait(lock: LocalLock, deadline: Deadline) -> Steps[float]:
-    """Wait for the lock; return the share of the time within which to be done, with or without it."""
+def _sent(message: Message) -> Result:
+    return Result(message.id, message)
+
+
+def _locked(lock: LocalLock, deadline: Deadline) -> Steps[bool]:
+    """Wait for the lock; ``False`` when the time is over."""
     while not lock.take():
-        if deadline.left(_WAITING) < _LOCK_POLL_SECONDS:
+        if deadline.left() < _LOCK_POLL_SECONDS:
             log.warning("Another process of this machine has been sending such an alarm for too long; not waiting")
-            return _ALL
+            return False
         yield Pause(_LOCK_POLL_SECONDS)
-    return _WAITING
+    return True
 
 
-def _look(alarm: Alarm, deadline: Deadline, share: float) -> Steps[Message | None]:
-    """Look for a message with the alarm's key; a look that fails counts as nothing found."""
+def _look(alarm: Alarm, deadline: Deadline) -> Steps[Message | None]:
+    """Look for a message with the alarm's key; a search that fails counts as nothing found."""
     since = datetime.now(UTC) - min(alarm.once_per, _LONGEST_SILENCE)
-    steps = search(alarm.key, sender=alarm.sender, not_before=since, skew=timedelta(0), limit=MAX_LOOK_UPS)
+    steps = search(
+        alarm.key,
+        sender=alarm.sender,
+        not_before=since,
+        skew=timedelta(0),
+        limit=MAX_LOOK_UPS,
+        within_seconds=lambda: _seconds_to_look(deadline),
+    )
     try:
-        found = yield from _within(steps, deadline, share)
+        found = yield from steps
     except MessaggiSmsError as error:
         log.warning("Cannot see whether this alarm has gone out already: %s", error)
         return None
-    # A list without times leaves it to the message itself.
+    # The list may come without times; the message itself has one.
     return found if found is None or found.timestamp is None or found.timestamp >= since else None
 
 
+def _seconds_to_look(deadline: Deadline) -> float:
+    """
+    Say how long the next call of a search may take.
+
+    :raises MessaggiSmsError: The time to look is over.
+    """
+    if not (left := deadline.left()):
+        raise MessaggiSmsError(f"no time left to look: {deadline.seconds:.0f} s are over")
+    return left
+
+
 def _send(alarm: Alarm, deadline: Deadline) -> Steps[Message]:
-    began = datetime.now(UTC)
-    if deadline.left(_SENDING) <= 0:
+    began, sending = datetime.now(UTC), deadline.first(_SENDING)
+    if not (left := sending.left()):
         raise MessaggiSmsError("the time was over before it could be sent; nothing was sent")
     log.info("To send: %s", alarm.cost)
     try:
-        message: Message = yield replace(alarm.post, within_seconds=deadline.left(_SENDING))
+        message: Message = yield replace(alarm.post, within_seconds=left)
     except OUTCOME_UNKNOWN as error:
         log.warning("%s; looking whether the gateway has the alarm", error)
         return (yield from _settle(alarm, deadline, began, error))
@@ -174,40 +163,16 @@ def _send(alarm: Alarm, deadline: Deadline) -> Steps[Message]:
 
 
 def _settle(alarm: Alarm, deadline: Deadline, began: datetime, cause: MessaggiSmsError) -> Steps[Message]:
-    """Look whether our own send was accepted."""
+    """Look whether the gateway accepted this attempt."""
     since_then = replace(alarm, once_per=datetime.now(UTC) - began + CLOCK_SKEW)
     for pause in _SETTLE_PAUSES_SECONDS:
-        if deadline.left(_SETTLING) <= pause:
+        if deadline.left() <= pause:
             break
         yield Pause(pause)
-        found = yield from _look(since_then, deadline, _SETTLING)
-        if found is not None and _attempt_of(found) == alarm.attempt:
+        found = yield from _look(since_then, deadline)
+        if found is not None and attempt_of(found) == alarm.attempt:
             return found
     raise OutcomeUnknownError(
-        f"this alarm may be lost: {cause}. The gateway does not show a message with the key {alarm.key} "
-        "in options.custom, and it was not sent again, for it may be on its way"
+        f"this alarm may be lost: {cause}. The gateway does not show a message with the key {alarm.key} in "
+        "options.custom. It was not sent again, because it may still arrive"
     ) from cause
-
-
-def _attempt_of(message: Message) -> str | None:
-    custom = message.options.custom
-    airflow = custom.get("airflow") if isinstance(custom, dict) else None
-    return airflow.get("attempt") if isinstance(airflow, dict) else None
-
-
-def _within(steps: Steps[T], deadline: Deadline, share: float) -> Steps[T]:
-    """Give each call of *steps* the time that is left, and no more of it when there is none."""
-    try:
-        step = next(steps)
-        while True:
-            left = deadline.left(share)
-            if left <= 0:
-                raise MessaggiSmsError(f"no time left to look: {share * deadline.seconds:.0f} s are over")
-            try:
-                answer = yield replace(step, within_seconds=left) if isinstance(step, Call) else step
-            except MessaggiSmsError as error:
-                step = steps.throw(error)
-            else:
-                step = steps.send(answer)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]

@@ -1,29 +1,32 @@
 """
-What Airflow's callbacks are about: the few facts that an alarm needs, out of every context that Airflow gives.
+Events: what happened, read from the context of any of Airflow's callbacks.
 
-No two places of Airflow give the same context. A task's callback has ``ti`` and ``exception`` in the worker, but no
-``exception`` after a kill, when the dag-processor runs it; a DAG's has a ``reason``; a deadline's has only ``dag_run``,
-as a dict, and ``deadline``; a run without a logical date lacks all that hangs on it. :func:`event_of` takes what is
-there and asks for nothing. It never looks at ``task_state_store``, which hangs in the dag-processor.
+Airflow gives a different context in each place:
+
+- A task's callback in the worker has ``ti`` and ``exception``.
+- A task's callback in the dag-processor, after a kill, has ``ti`` without a state and no ``exception``.
+- A DAG's callback has a ``reason``.
+- A deadline's callback has only ``dag_run``, as a dict, and ``deadline``.
+- A run without a logical date lacks ``ds``, ``ts`` and the like.
+
+:func:`event_of` uses what is there and asks Airflow for nothing. It never touches ``task_state_store``, which hangs in
+the dag-processor.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
-from contextlib import suppress
-from types import SimpleNamespace
+from datetime import UTC, datetime
 from typing import Any, Literal
-
-import msgspec
 
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError
 from airflow_provider_messaggisms.gateway.phone import mask_numbers
+from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 from airflow_provider_messaggisms.gateway.sms_text import whole_characters
 
 Kind = Literal["failed", "retry", "succeeded", "skipped", "started", "late"]
 
-#: The callbacks that a task or a DAG may have, and what each is called for.
+#: The callbacks that a task or a DAG may have, and the event of each.
 _CALLBACKS: dict[str, Kind] = {
     "on_failure_callback": "failed",
     "on_retry_callback": "retry",
@@ -40,18 +43,20 @@ _STATES: dict[str, Kind] = {
 }
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(RedactedStruct, frozen=True):
     """
     What happened.
 
-    :param task_id: ``None`` for what concerns a whole run.
+    :param task_id: ``None`` for an event of a whole run.
     :param map_index: ``None`` for a task that is not mapped.
     :param tries: How many tries the task has in all.
-    :param occasion: Tells events of one run apart that agree in all else: how often the run was cleared, or which
-        deadline it is.
-    :param why: One line: the error, why the run failed, or which deadline it was; empty where Airflow does not say.
+    :param occasion: Tells events of one run apart that agree in all else: how often the run was cleared, or the id of
+        the deadline.
+    :param why: One line: the error, why the run failed, or when it was due; empty where Airflow does not say.
+    :param error: The whole text of the error.
     """
 
+    _shown = ("name",)
     kind: Kind
     dag_id: str
     run_id: str
@@ -61,15 +66,16 @@ class Event(msgspec.Struct, frozen=True):
     tries: int | None = None
     occasion: str = ""
     why: str = ""
+    error: str = ""
 
     @property
     def name(self) -> str:
-        """The same text for the same event, whichever process asks: dag, run, task, map index, try, event."""
+        """Name the event by dag, run, task, map index, try and kind; the same in every process."""
         task = f"/{self.task_id}{index_of(self.map_index)}/try {self.try_number}" if self.task_id else ""
         return f"{self.dag_id}/{self.run_id}{task}/{self.kind} {self.occasion}".strip()
 
-    def for_people(self) -> dict[str, Any]:
-        """Give what helps a person to find the event from the message."""
+    def origin(self) -> dict[str, Any]:
+        """Give what leads a person from the message to the event."""
         about = {
             "event": self.kind,
             "dag_id": self.dag_id,
@@ -88,15 +94,16 @@ def index_of(map_index: int | None) -> str:
 
 def event_of(context: Mapping[str, Any], callback: Any = None) -> Event:
     """
-    Read what happened out of a callback's context.
+    Read what happened from a callback's context.
 
-    :param callback: The very object that Airflow calls. Where it is known, the list that it stands in says what it is
-        called for, which the context does not always.
+    :param callback: The object that Airflow calls. The list of callbacks that holds it tells the kind of event, which
+        the context does not always do.
     """
     if "deadline" in context:
         return _late(context)
     if "blocking_task_list" in context:  # Airflow 2's sla_miss_callback
-        return Event("late", *_ids(context), why="missed its SLA")
+        dag_id, run_id = _ids(context)
+        return Event(kind="late", dag_id=dag_id, run_id=run_id, why="missed its SLA")
     if "reason" in context or not context.get("ti"):
         return _of_run(context, callback)
     return _of_task(context, callback)
@@ -104,43 +111,45 @@ def event_of(context: Mapping[str, Any], callback: Any = None) -> Event:
 
 def _late(context: Mapping[str, Any]) -> Event:
     dag_id, run_id = _ids(context)
-    due = _text_of(context["deadline"], "deadline_time")
-    return Event("late", dag_id, run_id, occasion=_text_of(context["deadline"], "id"), why=f"was due {_minute(due)}")
+    deadline = context["deadline"]
+    due = _minute(_text_of(deadline, "deadline_time"))
+    return Event(kind="late", dag_id=dag_id, run_id=run_id, occasion=_text_of(deadline, "id"), why=f"was due {due}")
 
 
 def _of_run(context: Mapping[str, Any], callback: Any) -> Event:
     dag_id, run_id = _ids(context)
     reason = str(context.get("reason") or "")
-    kind = _listed(context.get("dag"), callback) or ("succeeded" if reason == "success" else "failed")
+    kind = _kind_by_list(context.get("dag"), callback) or ("succeeded" if reason == "success" else "failed")
     why = reason.replace("_", " ") if kind == "failed" else ""
     ti = context.get("ti")
     # Airflow 2 gives any task instance of the run, Airflow 3 the one to blame, without its state.
     if ti is not None and reason == "task_failure" and _text_of(ti, "state") in ("", "failed"):
         why += f": {ti.task_id}{index_of(_map_index(ti))}"
-    return Event(kind, dag_id, run_id, occasion=_text_of(context.get("dag_run"), "clear_number"), why=why)
+    cleared = _text_of(context.get("dag_run"), "clear_number")
+    return Event(kind=kind, dag_id=dag_id, run_id=run_id, occasion=cleared, why=why)
 
 
 def _of_task(context: Mapping[str, Any], callback: Any) -> Event:
-    ti = context["ti"]
+    ti, error = context["ti"], context.get("exception")
     dag_id, run_id = _ids(context)
     try_number = _get(ti, "try_number")
     tries = (_get(ti, "max_tries") or 0) + 1
-    error = context.get("exception")
-    kind = _listed(context.get("task"), callback) or _STATES.get(_text_of(ti, "state"))
-    if kind is None:  # in the dag-processor, which runs the callbacks of failures only
+    kind = _kind_by_list(context.get("task"), callback) or _STATES.get(_text_of(ti, "state"))
+    if kind is None:  # in the dag-processor, which runs callbacks of failures only
         kind = "retry" if try_number and try_number < tries else "failed"
     why = _first_line(error)
     if not why and kind in ("failed", "retry"):
         why = "no error known: killed, lost or cleared"
     return Event(
-        kind,
-        dag_id,
-        run_id,
+        kind=kind,
+        dag_id=dag_id,
+        run_id=run_id,
         task_id=ti.task_id,
         map_index=_map_index(ti),
         try_number=try_number,
         tries=max(tries, try_number or 0),
         why=why,
+        error=error_text(error),
     )
 
 
@@ -151,40 +160,41 @@ def _ids(context: Mapping[str, Any]) -> tuple[str, str]:
     return dag_id, str(run_id or _text_of(ti, "run_id"))
 
 
-def _listed(owner: Any, callback: Any) -> Kind | None:
-    """Find the only list of callbacks that *callback* stands in."""
-    kinds = set()
-    for name, kind in _CALLBACKS.items():
-        listed = _get(owner, name) or ()
-        if any(one is callback for one in (listed if isinstance(listed, list | tuple) else (listed,))):
-            kinds.add(kind)
+def _kind_by_list(owner: Any, callback: Any) -> Kind | None:
+    """Return the event of the only list of callbacks that holds *callback*; ``None`` for no list, or several."""
+    kinds = {kind for name, kind in _CALLBACKS.items() if _holds(_get(owner, name), callback)}
     return kinds.pop() if len(kinds) == 1 else None
 
 
+def _holds(callbacks: Any, callback: Any) -> bool:
+    each = callbacks if isinstance(callbacks, list | tuple) else (callbacks,)
+    return callback is not None and any(one is callback for one in each)
+
+
 def _first_line(error: Any) -> str:
-    """Describe an error in one line, with the secrets that Airflow knows of masked."""
+    """Describe an error in one line, with the secrets that Airflow knows masked."""
     if error is None:
         return ""
     from airflow.providers.common.compat.sdk import redact
 
-    lines = [line.strip() for line in said(error).splitlines()]
+    lines = [line.strip() for line in error_text(error).splitlines()]
     first = next(filter(None, lines), "")
     if isinstance(error, BaseException):
         first = f"{type(error).__name__}: {first}" if first else type(error).__name__
     return str(redact(first))
 
 
-def said(error: Any) -> str:
-    """Read an error's text; empty where there is none, or where the error cannot tell it."""
+def error_text(error: Any) -> str:
+    """Read an error's text; empty where there is none, or where its ``__str__`` fails."""
     try:
         return "" if error is None else whole_characters(str(error))
     except Exception:  # noqa: BLE001 (an error's own __str__ may raise anything)
         return ""
 
 
-def said_safely(error: BaseException) -> str:
-    """Read an error's text without numbers; our own errors have none, but keys and ids that look like them."""
-    return str(error) if isinstance(error, MessaggiSmsError) else mask_numbers(said(error))
+def error_text_without_numbers(error: BaseException) -> str:
+    """Read an error's text for the log. Our own errors hold no numbers, but keys and ids that look like numbers."""
+    return str(error) if isinstance(error, MessaggiSmsError) else mask_numbers(error_text(error))
 
 
 def _map_index(ti: Any) -> int | None:
@@ -194,8 +204,6 @@ def _map_index(ti: Any) -> int | None:
 
 def _minute(instant: str) -> str:
     """Shorten an instant to what a person reads: ``2026-12-24 08:30 UTC``."""
-    from datetime import UTC, datetime
-
     try:
         moment = datetime.fromisoformat(instant)
     except ValueError:
@@ -211,52 +219,3 @@ def _text_of(owner: Any, name: str) -> str:
     """Read an attribute or a key as a text; empty where there is none. An enumeration counts as its value."""
     value = _get(owner, name)
     return "" if value is None else str(getattr(value, "value", value))
-
-
-class _Variables:
-    """Airflow's Variables, as templates know them under ``var.value`` and ``var.json``."""
-
-    def __init__(self, *, json: bool) -> None:
-        self._json = json
-
-    def __getattr__(self, name: str) -> Any:
-        from airflow.providers.common.compat.sdk import Variable
-
-        return Variable.get(name, deserialize_json=self._json)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Read a Variable that may be missing."""
-        from airflow.providers.common.compat.sdk import Variable
-
-        return Variable.get(name, default, deserialize_json=self._json)
-
-
-def _params(context: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the DAG's params, as far as they have values, and what the run was triggered with instead."""
-    params = {}
-    declared = getattr(context.get("dag"), "params", None) or {}
-    for name in declared:
-        with suppress(Exception):  # one without a default
-            params[name] = declared[name]
-    conf = _get(context.get("dag_run"), "conf")
-    return {**params, **conf} if isinstance(conf, Mapping) else params
-
-
-def completed(context: Any) -> Any:
-    """
-    Add ``dag``, ``run_id``, ``params`` and ``var`` where they are missing: templates work everywhere then.
-
-    A deadline knows no DAG, so of the params only those that its run was triggered with.
-    """
-    event = event_of(context)
-    context = copy.copy(context)
-    missing = {
-        "dag": SimpleNamespace(dag_id=event.dag_id, render_template_as_native_obj=False),
-        "run_id": event.run_id,
-        "params": _params(context),
-        "var": {"value": _Variables(json=False), "json": _Variables(json=True)},
-    }
-    for name, value in missing.items():
-        if name not in context:
-            context[name] = value
-    return context

@@ -1,11 +1,11 @@
 """
-A lock between the processes of one user on one machine, with a note for whoever waits; for those who may do without.
+A lock between the processes of one user on one machine, with a note for the processes that wait. It may fail safely.
 
-It is a file under the system's temporary folder, locked with ``flock``: the kernel lets go of it when its process ends,
-however it ends, so a crash leaves nothing locked. A file holds one short note and there are at most 4,096 of them for
-all names; two names may share one, which costs a wait and a note. They are private to their user, so nobody else can
-hold an alarm up, and processes of different users (``run_as_user``) do not see each other's locks. Where there is no
-safe place for such a file, or no locking on it, there is no lock: whoever takes it gets it.
+It is a file in the system's temporary folder, locked with ``flock``. The kernel releases it when its process ends, so a
+crash leaves nothing locked. A file holds one short note. There are at most 4,096 files for all names; two names may
+share one, which costs a wait and a note. The files are private to their user, so another user cannot block an alarm,
+and processes of different users (``run_as_user``) do not see each other's locks. Where there is no safe place for such
+a file, or no locking on it, there is no lock and :meth:`LocalLock.take` always succeeds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MAX_NOTE_BYTES = 200
 
 class LocalLock:
     """
-    One lock, as a context manager that lets go of it at the end.
+    One lock, as a context manager that releases it at the end.
 
     :param name: Processes that use the same name exclude each other. It is not written anywhere.
     """
@@ -54,19 +54,19 @@ class LocalLock:
             self._file = None
 
     def take(self) -> bool:
-        """Try to take the lock, without waiting; ``False`` if somebody else has it."""
+        """Try to take the lock, without waiting; ``False`` if another process, or another object, holds it."""
         if self._file is None:
             return True
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        except OSError as error:  # a file system that knows no locks
+        except OSError as error:  # a file system without locks
             log.warning("No lock between the processes of this machine: %s", error)
         return True
 
     def note(self) -> str:
-        """Read what was last left here, maybe under another name; empty where nothing can be read."""
+        """Read the last note, which may belong to another name; empty where there is none or it cannot be read."""
         try:
             note = b"" if self._file is None else os.pread(self._file, _MAX_NOTE_BYTES, 0)
         except OSError:
@@ -74,7 +74,7 @@ class LocalLock:
         return note.decode(errors="replace")
 
     def leave(self, note: str) -> None:
-        """Leave a note of at most 200 bytes in the place of the last one, if that can be done."""
+        """Replace the note, if possible. At most 200 bytes are kept."""
         if self._file is not None:
             with suppress(OSError):
                 written = note.encode(errors="replace")[:_MAX_NOTE_BYTES]
@@ -85,7 +85,7 @@ class LocalLock:
 def _opened(name: str) -> int:
     folder = Path(tempfile.gettempdir()) / f"messaggisms-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    # Anybody may make a folder of this name where everybody may write.
+    # The temporary folder is open to all users, so another one may have made this folder.
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise PermissionError(f"{folder} is not private to this user")

@@ -1,5 +1,5 @@
 """
-What an alarm says: an :class:`Event` becomes a text that is useful on a telephone, in as few parts as allowed.
+Wording: an event becomes a text that is useful on a telephone, in as few SMS parts as allowed.
 
 .. code-block:: text
 
@@ -8,9 +8,9 @@ What an alarm says: an :class:`Event` becomes a text that is useful on a telepho
     ConnectionError: no route to host
     https://airflow.example.com/dags/etl
 
-What happened stays, then the run, then a link if one fits beside the beginning of the error; the error takes the room
-that is left and is cut in its middle. A text that somebody wrote is cut in the same order: the error within it first,
-then the words, a link never. What Airflow says of an event is no template: ``{{name}}`` in it is written ``((name))``.
+The first line stays, then the run, then a link if one fits beside the beginning of the error. The error takes the room
+that is left and is cut in its middle. A notifier's own text is cut in the same order: the error within it first, then
+the words, a link never. An error is not a template: ``{{name}}`` in it is written ``((name))``.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ _HEADLINES = {
     "started": "Started",
     "late": "Late",
 }
-# It ends before a bracket, a quote or the sign that ends a sentence.
+# A link ends before a bracket, a quote or the sign that ends a sentence.
 _LINK = r"https?://[^\s<>\"'‘’“”«»…]*[^\s<>\"'‘’“”«»….,:;!?)\]}]"
 
-#: A shorter error than this saves no room when it is cut, and may stand in a text by chance.
+#: Cutting a shorter error saves no room, and a shorter text may equal it by chance.
 _SHORTEST_ERROR = 12
 
-# What the gateway would take for a placeholder.
+# What the gateway would fill in as a placeholder.
 _DOUBLE_BRACES = r"\{\{([^{}]*)\}\}"
 
-# Importances, the least first.
+# Importances of pieces, the least first.
 _ERROR, _WORDS, _RUN, _LINKS, _HEADLINE = range(5)
 
 
@@ -52,7 +52,7 @@ def default_text(event: Event, *, max_parts: int | None, links: Iterable[str] = 
     Say what happened.
 
     :param max_parts: Most parts to take; ``None`` for no limit.
-    :param links: Where to read more, the most telling first. The first one that fits is taken.
+    :param links: Addresses with more about it, the best first. The first one that fits is taken.
     """
     plain = _pieces(event)
     for link in links:
@@ -68,16 +68,16 @@ def default_text(event: Event, *, max_parts: int | None, links: Iterable[str] = 
 
 def fitted_text(text: str, why: str, *, max_parts: int | None, fields: Collection[Mapping[str, str]] = ()) -> str:
     """
-    Make a text that somebody wrote fit.
+    Make a notifier's own text fit.
 
-    :param why: The error; where the text quotes it, that is what is cut first.
+    :param why: The error. Where the text quotes it, the quotation is cut first.
     :param fields: What the recipients' placeholders become.
     """
     return text if max_parts is None else fit(list(_parted(text, why)), max_parts, fields=fields)
 
 
 def plain_where_needed(text: str, addressees: tuple[Recipient, ...], max_parts: int | None) -> tuple[Recipient, ...]:
-    """Write the recipients' fields in GSM-7 if the text would be too long otherwise; another alphabet stays."""
+    """Turn the recipients' fields into GSM-7 if the text is too long otherwise; other alphabets stay."""
     if max_parts is None or all(measure(fill(text, one.fields)).parts <= max_parts for one in addressees):
         return addressees
     return tuple(
@@ -87,7 +87,7 @@ def plain_where_needed(text: str, addressees: tuple[Recipient, ...], max_parts: 
 
 
 def links_of(event: Event) -> Iterator[str]:
-    """Give the links to this Airflow."""
+    """Link to this Airflow, as its configuration says."""
     from airflow.providers.common.compat.sdk import conf
     from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
@@ -97,10 +97,10 @@ def links_of(event: Event) -> Iterator[str]:
 
 def links_to(event: Event, base_url: str | None, *, airflow_2: bool) -> Iterator[str]:
     """
-    Link to the task, its run and its DAG in Airflow's UI, the most telling first.
+    Link to the task, its run and its DAG in Airflow's UI, in this order.
 
-    :param base_url: Where the UI is. There is no link where this is unknown, or leads to the machine itself: it would
-        be of no use on a telephone.
+    :param base_url: The address of the UI. Without it, or where it means the machine itself, there is no link: it would
+        be useless on a telephone.
     """
     host = urlsplit(base_url or "").hostname or ""
     if host in ("", "localhost") or host.startswith("127."):
@@ -138,7 +138,7 @@ def _joined(pieces: list[Piece], max_parts: int | None) -> str:
 
 
 def _parted(text: str, why: str) -> Iterator[Piece]:
-    """Divide a text into the error that it quotes, links, and words."""
+    """Divide a text into the error that it quotes, its links, and its words."""
     begin, end = _place_of(why.strip(), text)
     yield from _words_and_links(text[:begin])
     yield Piece(text[begin:end], _ERROR)
@@ -146,7 +146,7 @@ def _parted(text: str, why: str) -> Iterator[Piece]:
 
 
 def _place_of(why: str, text: str) -> tuple[int, int]:
-    """Find where a text quotes the error: the last place where it stands for itself and divides no link."""
+    """Find the last place where a text quotes the error, not within a word and not across the end of a link."""
     links = [link.span() for link in re.finditer(_LINK, text)]
     for begin, end in _places_of(why, text) if len(why) >= _SHORTEST_ERROR else ():
         within_a_word = text[max(begin - 1, 0) : begin].isalnum() or text[end : end + 1].isalnum()

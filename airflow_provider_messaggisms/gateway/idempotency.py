@@ -9,10 +9,12 @@ an event loop search in the same way.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from airflow_provider_messaggisms.exceptions import (
     ConfigurationError,
@@ -24,6 +26,9 @@ from airflow_provider_messaggisms.exceptions import (
 from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.models import Message, MessageSummary
 from airflow_provider_messaggisms.gateway.steps import Steps
+from airflow_provider_messaggisms.gateway.wire import Call
+
+T = TypeVar("T")
 
 #: The gateway's clock and ours may differ by this much.
 CLOCK_SKEW = timedelta(minutes=10)
@@ -111,6 +116,7 @@ def search(
     skew: timedelta = CLOCK_SKEW,
     limit: int | None = None,
     others: set[str] | None = None,
+    within_seconds: Callable[[], float | None] = lambda: None,
 ) -> Steps[Message | None]:
     """
     Search for the newest message that carries *key*; to be driven by the hook's ``run_steps`` or ``arun_steps``.
@@ -123,15 +129,20 @@ def search(
     :param skew: By how much the gateway's clock may be behind. Default :data:`CLOCK_SKEW`.
     :param limit: Read at most so many messages; ``None`` reads all that could be it.
     :param others: Ids of messages that are known to carry another key, which are not read; more are added to it.
+    :param within_seconds: Asked before each call how long it may take; ``None`` for as long as the connection says.
     :raises ProtocolError: The gateway lists a message, and denies having it.
     """
+
+    def timed(call: Call[T]) -> Call[T]:
+        return replace(call, within_seconds=within_seconds())
+
     others = set() if others is None else others
     gone = set()
-    listed = yield calls.list_messages()
+    listed = yield timed(calls.list_messages())
     possible = candidates(listed, sender=sender, not_before=not_before, skew=skew)
     for summary in islice((one for one in possible if one.id not in others), limit):
         try:
-            message: Message = yield calls.get_message(summary.id)
+            message: Message = yield timed(calls.get_message(summary.id))
         except MessageNotFoundError:
             gone.add(summary.id)
             continue
@@ -139,7 +150,7 @@ def search(
             return message
         others.add(summary.id)
     if gone:  # cancelled since the list was read, or else nobody knows what they carry
-        denied = sorted(one.id for one in (yield calls.list_messages()) if one.id in gone)
+        denied = sorted(one.id for one in (yield timed(calls.list_messages())) if one.id in gone)
         if denied:
             raise ProtocolError(
                 f"the gateway lists message {denied[0]} and does not show it; it may carry the key {key}"

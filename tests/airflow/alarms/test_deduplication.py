@@ -1,7 +1,7 @@
 """
-An alarm goes out once: every way in which it may have gone out already, and every doubt about it.
+An alarm goes out once, whatever is known or unknown of an earlier one.
 
-The steps are driven by hand, so that pauses take no time and two callbacks can be interleaved at will.
+The steps are performed by the test, so pauses take no time and callbacks can be interleaved in any order.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import json
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,8 +19,9 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
+from airflow_provider_messaggisms.alarms.alarm import Alarm, marks
 from airflow_provider_messaggisms.alarms.deadline import Deadline
-from airflow_provider_messaggisms.alarms.deduplication import MAX_LOOK_UPS, Alarm, marks, send_once
+from airflow_provider_messaggisms.alarms.deduplication import MAX_LOOK_UPS, Result, send_once
 from airflow_provider_messaggisms.alarms.local_lock import LocalLock
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.exceptions import (
@@ -31,7 +34,7 @@ from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.content import MessageContent
 from airflow_provider_messaggisms.gateway.recipients import Recipient
 from airflow_provider_messaggisms.gateway.settings import Settings
-from airflow_provider_messaggisms.gateway.steps import Pause, Steps
+from airflow_provider_messaggisms.gateway.steps import Pause, Steps, run_steps
 from airflow_provider_messaggisms.gateway.wire import Call
 from airflow_provider_messaggisms.transport.sync_transport import SyncTransport
 
@@ -69,21 +72,23 @@ class Driver:
         self.limits.append(step.within_seconds)
         return step.parse(self.transport.send(step.request))
 
-    def run(self, steps: Steps[Any], after: Callable[[], None] = lambda: None) -> Any:
+    def run(self, steps: Steps[Result], after: Callable[[], None] = lambda: None) -> Result:
         """Make all steps; call *after* after each."""
-        try:
-            step = next(steps)
-            while True:
-                try:
-                    answer = self.make(step)
-                except MessaggiSmsError as error:
-                    after()
-                    step = steps.throw(error)
-                else:
-                    after()
-                    step = steps.send(answer)
-        except StopIteration as end:
-            return end.value
+
+        def perform(step: Call[Any] | Pause) -> Any:
+            try:
+                return self.make(step)
+            finally:
+                after()
+
+        return run_steps(steps, perform)
+
+    def end(self, steps: Steps[Result], answer: Any = None) -> Result:
+        """Give the last answer; return the result."""
+        with pytest.raises(StopIteration) as end:
+            steps.send(answer)
+        result: Result = end.value.value
+        return result
 
 
 @pytest.fixture
@@ -96,7 +101,27 @@ def alarm(key: str = "storm", *, minutes: float = 60, sender: str = "Airflow") -
     attempt = uuid4().hex
     custom = marks(key, attempt, {"dag_id": "etl"})
     post = calls.send_message(MessageContent(sender=sender, body="Backup failed", custom=custom), [ADDRESSEE])
-    return Alarm(key, f"the {key}", sender, timedelta(minutes=minutes), attempt, post, "1 SMS part(s)")
+    return Alarm(
+        key=key,
+        name=f"the {key}",
+        sender=sender,
+        once_per=timedelta(minutes=minutes),
+        attempt=attempt,
+        post=post,
+        cost="1 SMS part(s)",
+    )
+
+
+@cache
+def same_file_as(name: str) -> str:
+    """Find another name whose lock is the same file."""
+    with LocalLock(name) as lock:
+        assert lock.take()
+        for number in count():
+            with LocalLock(f"calm {number}") as other:
+                if not other.take():
+                    return f"calm {number}"
+    raise AssertionError
 
 
 def methods(gateway: Gateway) -> list[str]:
@@ -104,33 +129,34 @@ def methods(gateway: Gateway) -> list[str]:
 
 
 def test_the_first_alarm_looks_and_goes_out(driver: Driver, messaggisms_gateway: Gateway) -> None:
-    _, message = driver.run(send_once(alarm(), driver.deadline()))
+    result = driver.run(send_once(alarm(), driver.deadline()))
     assert methods(messaggisms_gateway) == ["GET", "POST"]
-    assert [sms.message_id for sms in messaggisms_gateway.inbox()] == [message.id]
+    assert result.sent
+    assert [sms.message_id for sms in messaggisms_gateway.inbox()] == [result.message_id]
 
 
 def test_the_second_one_stays_silent_and_names_the_first(driver: Driver, messaggisms_gateway: Gateway) -> None:
-    first, _ = driver.run(send_once(alarm(), driver.deadline()))
-    assert driver.run(send_once(alarm(), driver.deadline())) == (first, None)
+    first = driver.run(send_once(alarm(), driver.deadline()))
+    assert driver.run(send_once(alarm(), driver.deadline())) == Result(first.message_id)
     assert len(messaggisms_gateway.inbox()) == 1
 
 
 def test_an_alarm_with_another_key_goes_out(driver: Driver, messaggisms_gateway: Gateway) -> None:
     driver.run(send_once(alarm("one"), driver.deadline()))
-    _, sent = driver.run(send_once(alarm("two"), driver.deadline()))
-    assert sent
+    result = driver.run(send_once(alarm("two"), driver.deadline()))
+    assert result.sent
     assert len(messaggisms_gateway.inbox()) == 2
 
 
 @pytest.mark.parametrize(("minutes_ago", "silent"), [(14, True), (16, False)])
-def test_it_is_silent_for_as_long_as_it_was_told(
+def test_it_is_silent_for_once_per(
     driver: Driver, messaggisms_gateway: Gateway, minutes_ago: int, silent: bool
 ) -> None:
     then = datetime.now(UTC) - timedelta(minutes=minutes_ago)
     messaggisms_gateway.reset(now=then.isoformat())
     driver.run(send_once(alarm(minutes=15), driver.deadline()))
     before = len(messaggisms_gateway.requests())
-    assert (driver.run(send_once(alarm(minutes=15), driver.deadline()))[1] is None) is silent
+    assert (driver.run(send_once(alarm(minutes=15), driver.deadline())).sent is None) is silent
     # What is too old is not even read.
     assert methods(messaggisms_gateway)[before:] == (["GET", "GET"] if silent else ["GET", "POST"])
 
@@ -142,41 +168,41 @@ def test_zero_minutes_never_silence_nor_look(driver: Driver, messaggisms_gateway
 
 
 @pytest.mark.parametrize("kind", ["drop_before", "status_before", "malformed", "expired_token"])
-def test_a_look_that_fails_leads_to_a_send(
+def test_a_failed_search_leads_to_a_send(
     driver: Driver, messaggisms_gateway: Gateway, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     driver.run(send_once(alarm(), driver.deadline()))
     messaggisms_gateway.fail_next(kind, method="GET")
-    _, sent = driver.run(send_once(alarm(), driver.deadline()))
-    assert sent
+    result = driver.run(send_once(alarm(), driver.deadline()))
+    assert result.sent
     assert len(messaggisms_gateway.inbox()) == 2
     assert "Cannot see whether this alarm has gone out already" in caplog.text
 
 
-def test_a_look_ends_when_half_of_the_time_is_over(driver: Driver, messaggisms_gateway: Gateway) -> None:
+def test_a_search_ends_when_half_of_the_time_is_over(driver: Driver, messaggisms_gateway: Gateway) -> None:
     driver.run(send_once(alarm(), driver.deadline()))
 
     def take_eleven_seconds() -> None:
         driver.clock.now += 11
 
-    _, sent = driver.run(send_once(alarm(), driver.deadline()), after=take_eleven_seconds)
-    assert sent
+    result = driver.run(send_once(alarm(), driver.deadline()), after=take_eleven_seconds)
+    assert result.sent
     assert len(messaggisms_gateway.inbox()) == 2
 
 
-def test_every_call_is_told_how_long_it_may_take(driver: Driver) -> None:
+def test_every_call_knows_how_long_it_may_take(driver: Driver) -> None:
     driver.run(send_once(alarm(), driver.deadline(20)))
     assert driver.limits == [pytest.approx(8), pytest.approx(13.6)]
 
 
-def test_a_look_reads_so_many_messages_and_no_more(driver: Driver, messaggisms_gateway: Gateway) -> None:
+def test_a_search_reads_a_limited_number_of_messages(driver: Driver, messaggisms_gateway: Gateway) -> None:
     driver.run(send_once(alarm("old"), driver.deadline()))
     messaggisms_gateway.advance(1)
     for number in range(MAX_LOOK_UPS):
         driver.run(send_once(alarm(f"newer {number}", minutes=0), driver.deadline()))
     before = len(messaggisms_gateway.requests())
-    _, sent = driver.run(send_once(alarm("old"), driver.deadline()))
-    assert sent
+    result = driver.run(send_once(alarm("old"), driver.deadline()))
+    assert result.sent
     assert methods(messaggisms_gateway)[before:] == ["GET"] * (MAX_LOOK_UPS + 1) + ["POST"]
 
 
@@ -189,28 +215,28 @@ def test_messages_of_other_senders_are_not_read(driver: Driver, messaggisms_gate
 
 def test_a_lost_answer_to_an_accepted_alarm_is_settled(driver: Driver, messaggisms_gateway: Gateway) -> None:
     messaggisms_gateway.fail_next("drop_after", method="POST")
-    _, message = driver.run(send_once(alarm(), driver.deadline()))
-    assert [sms.message_id for sms in messaggisms_gateway.inbox()] == [message.id]
+    result = driver.run(send_once(alarm(), driver.deadline()))
+    assert [sms.message_id for sms in messaggisms_gateway.inbox()] == [result.message_id]
 
 
 @pytest.mark.parametrize("kind", ["status_after", "malformed"])
-def test_so_is_an_answer_that_says_nothing(driver: Driver, messaggisms_gateway: Gateway, kind: str) -> None:
+def test_an_unreadable_answer_to_an_accepted_alarm_is_settled(
+    driver: Driver, messaggisms_gateway: Gateway, kind: str
+) -> None:
     messaggisms_gateway.fail_next(kind, method="POST")
-    _, message = driver.run(send_once(alarm(minutes=0), driver.deadline()))
-    assert [sms.message_id for sms in messaggisms_gateway.inbox()] == [message.id]
+    result = driver.run(send_once(alarm(minutes=0), driver.deadline()))
+    assert [sms.message_id for sms in messaggisms_gateway.inbox()] == [result.message_id]
 
 
 @pytest.mark.parametrize("kind", ["drop_before", "status_before"])
-def test_an_alarm_that_may_be_lost_is_not_sent_again_but_says_so(
-    driver: Driver, messaggisms_gateway: Gateway, kind: str
-) -> None:
+def test_an_alarm_that_may_be_lost_is_not_sent_again(driver: Driver, messaggisms_gateway: Gateway, kind: str) -> None:
     messaggisms_gateway.fail_next(kind, method="POST")
     with pytest.raises(OutcomeUnknownError, match=r"may be lost.*the key storm"):
         driver.run(send_once(alarm(), driver.deadline()))
     assert methods(messaggisms_gateway).count("POST") == 1
 
 
-def test_an_older_alarm_is_not_taken_for_the_one_that_was_lost(driver: Driver, messaggisms_gateway: Gateway) -> None:
+def test_an_older_alarm_does_not_pass_for_the_lost_one(driver: Driver, messaggisms_gateway: Gateway) -> None:
     messaggisms_gateway.reset(now=(datetime.now(UTC) - timedelta(minutes=3)).isoformat())
     driver.run(send_once(alarm(minutes=1), driver.deadline()))
     messaggisms_gateway.fail_next("drop_before", method="POST")
@@ -218,7 +244,7 @@ def test_an_older_alarm_is_not_taken_for_the_one_that_was_lost(driver: Driver, m
         driver.run(send_once(alarm(minutes=1), driver.deadline()))
 
 
-def test_an_alarm_that_never_left_is_reported_at_once(driver: Driver) -> None:
+def test_an_alarm_that_never_left_is_an_error_at_once(driver: Driver) -> None:
     driver.transport = SyncTransport(Settings("http://127.0.0.1:9", "token"))
     with pytest.raises(NotSentError):
         driver.run(send_once(alarm(), driver.deadline()))
@@ -230,49 +256,46 @@ def test_an_alarm_that_is_refused_says_why(driver: Driver, messaggisms_gateway: 
         driver.run(send_once(alarm(), driver.deadline()))
 
 
-def test_a_callback_that_races_waits_and_stays_silent(driver: Driver, messaggisms_gateway: Gateway) -> None:
+def test_a_racing_callback_waits_and_stays_silent(driver: Driver, messaggisms_gateway: Gateway) -> None:
     first, second = send_once(alarm(), driver.deadline()), send_once(alarm(), driver.deadline())
     listing = next(first)
     assert isinstance(next(second), Pause)
     post = first.send(driver.make(listing))
     assert isinstance(second.send(None), Pause)
-    with pytest.raises(StopIteration):
-        first.send(driver.make(post))
-    assert driver.run(second)[1] is None
+    driver.end(first, driver.make(post))
+    assert driver.run(second).sent is None
     assert len(messaggisms_gateway.inbox()) == 1
 
 
-def test_those_who_wait_are_told_and_ask_nobody(driver: Driver) -> None:
+def test_waiting_callbacks_read_the_note_and_do_not_ask_the_gateway(driver: Driver) -> None:
     first = send_once(alarm(), driver.deadline())
     listing = next(first)
     others = [send_once(alarm(), driver.deadline()) for _ in range(3)]
     for other in others:
         assert isinstance(next(other), Pause)
-    with pytest.raises(StopIteration) as end:
-        first.send(driver.make(first.send(driver.make(listing))))
-    message_id, _ = end.value.value
+    sent = driver.end(first, driver.make(first.send(driver.make(listing))))
     for other in others:
-        with pytest.raises(StopIteration) as end:
-            other.send(None)
-        assert end.value.value == (message_id, None)
+        assert driver.end(other) == Result(sent.message_id)
 
 
-def test_a_note_about_another_alarm_tells_nothing(
-    driver: Driver, messaggisms_gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(LocalLock, "note", lambda _: f"calm {uuid4().hex}")
-    assert driver.run(send_once(alarm(), driver.deadline()))[1]
+def test_a_note_about_another_alarm_is_ignored(driver: Driver, messaggisms_gateway: Gateway) -> None:
+    with LocalLock(same_file_as("storm")) as other:
+        assert other.take()
+        waiting = send_once(alarm(), driver.deadline())
+        assert isinstance(next(waiting), Pause)
+        other.leave(f"{same_file_as('storm')} another-message")
+    assert driver.run(waiting).sent
     assert methods(messaggisms_gateway) == ["GET", "POST"]
 
 
-def test_a_note_from_before_silences_nobody(driver: Driver, messaggisms_gateway: Gateway) -> None:
+def test_an_old_note_is_not_enough_to_stay_silent(driver: Driver, messaggisms_gateway: Gateway) -> None:
     driver.run(send_once(alarm(), driver.deadline()))
     messaggisms_gateway.reset()
-    assert driver.run(send_once(alarm(), driver.deadline()))[1]
+    assert driver.run(send_once(alarm(), driver.deadline())).sent
 
 
 @pytest.mark.parametrize("seconds", [0.3, 2.0, 3.5])
-def test_callbacks_that_race_end_in_one_sms_though_every_answer_takes_long(
+def test_racing_callbacks_send_one_sms_though_answers_take_long(
     driver: Driver, messaggisms_gateway: Gateway, seconds: float
 ) -> None:
     for number in range(30):
@@ -280,7 +303,7 @@ def test_callbacks_that_race_end_in_one_sms_though_every_answer_takes_long(
 
     racing = [send_once(alarm(), driver.deadline()) for _ in range(3)]
     steps = [next(one) for one in racing]
-    told = []
+    results: list[Result] = []
     while racing:
         driver.clock.now += seconds  # all answers come together, and pauses end meanwhile
         going = []
@@ -288,13 +311,13 @@ def test_callbacks_that_race_end_in_one_sms_though_every_answer_takes_long(
             try:
                 going.append((one, one.send(driver.make(step) if isinstance(step, Call) else None)))
             except StopIteration as end:
-                told.append(end.value)
+                results.append(end.value)
         racing, steps = [one for one, _ in going], [step for _, step in going]
-    assert len([sent for _, sent in told if sent]) == 1
+    assert len([result for result in results if result.sent]) == 1
     assert len(messaggisms_gateway.inbox()) == 31
 
 
-def test_nothing_is_sent_when_nobody_waits_for_it_any_more(driver: Driver, messaggisms_gateway: Gateway) -> None:
+def test_nothing_is_sent_after_the_deadline(driver: Driver, messaggisms_gateway: Gateway) -> None:
     deadline = driver.deadline()
     driver.clock.now += 21
     with pytest.raises(MessaggiSmsError, match="nothing was sent"):
@@ -302,14 +325,14 @@ def test_nothing_is_sent_when_nobody_waits_for_it_any_more(driver: Driver, messa
     assert messaggisms_gateway.inbox() == []
 
 
-def test_a_silence_may_be_as_long_as_can_be(driver: Driver, messaggisms_gateway: Gateway) -> None:
+def test_once_per_may_be_as_long_as_python_can_say(driver: Driver, messaggisms_gateway: Gateway) -> None:
     for_ever = replace(alarm(), once_per=timedelta.max)
     driver.run(send_once(for_ever, driver.deadline()))
-    assert driver.run(send_once(for_ever, driver.deadline()))[1] is None
+    assert driver.run(send_once(for_ever, driver.deadline())).sent is None
     assert len(messaggisms_gateway.inbox()) == 1
 
 
-def test_one_of_those_who_wait_sends_when_the_first_fails(driver: Driver, messaggisms_gateway: Gateway) -> None:
+def test_one_waiting_callback_sends_when_the_first_fails(driver: Driver, messaggisms_gateway: Gateway) -> None:
     first = send_once(alarm(), driver.deadline())
     listing = next(first)
     others = [send_once(alarm(), driver.deadline()) for _ in range(3)]
@@ -321,11 +344,11 @@ def test_one_of_those_who_wait_sends_when_the_first_fails(driver: Driver, messag
         driver.make(post)
     with pytest.raises(InsufficientCreditError):
         first.throw(refusal.value)
-    assert [driver.run(other)[1] is None for other in others] == [False, True, True]
+    assert [driver.run(other).sent is None for other in others] == [False, True, True]
     assert len(messaggisms_gateway.inbox()) == 1
 
 
-def test_of_those_who_waited_in_vain_one_goes_on_and_the_others_wait_again(
+def test_when_the_holder_ends_one_callback_goes_on_and_others_wait(
     driver: Driver, messaggisms_gateway: Gateway
 ) -> None:
     first = send_once(alarm(), driver.deadline())
@@ -338,19 +361,19 @@ def test_of_those_who_waited_in_vain_one_goes_on_and_the_others_wait_again(
     assert messaggisms_gateway.inbox() == []
 
 
-def test_nobody_waits_so_long_that_no_time_is_left_to_send(
+def test_waiting_ends_while_there_is_time_to_send(
     driver: Driver, messaggisms_gateway: Gateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     stuck = send_once(alarm(), driver.deadline())
     next(stuck)
-    _, sent = driver.run(send_once(alarm(), driver.deadline()))
-    assert sent
+    result = driver.run(send_once(alarm(), driver.deadline()))
+    assert result.sent
     assert driver.clock.now == pytest.approx(16, abs=0.2)
     assert "not waiting" in caplog.text
     assert len(messaggisms_gateway.inbox()) == 1
 
 
-def test_a_callback_that_is_given_up_lets_the_next_one_through(driver: Driver) -> None:
+def test_a_cancelled_callback_releases_the_lock(driver: Driver) -> None:
     given_up = send_once(alarm(), driver.deadline())
     next(given_up)
     given_up.close()

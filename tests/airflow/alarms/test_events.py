@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG, BaseOperator
 
-from airflow_provider_messaggisms.alarms.events import completed, event_of
+from airflow_provider_messaggisms.alarms.events import event_of
 from tests.airflow.alarms.occasions import RUN_ID, dag_failed, deadline_missed, killed, task_failed
 
 
@@ -142,22 +142,3 @@ def test_airflow_2_misses_an_sla() -> None:
         "blocking_tis": [],
     }
     assert (event_of(context).kind, event_of(context).dag_id) == ("late", "etl")
-
-
-def test_what_templates_use_is_added_where_it_is_missing() -> None:
-    context = completed(deadline_missed())
-    assert (context["dag"].dag_id, context["run_id"]) == ("etl", RUN_ID)
-
-
-def test_what_is_there_is_left_alone() -> None:
-    context = task_failed()
-    assert completed(context) == context
-    assert completed(context) is not context
-
-
-def test_variables_are_there_for_a_deadline_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW_VAR_ON_CALL", '["+393491234567"]')
-    var = completed(deadline_missed())["var"]
-    assert var["json"].on_call == ["+393491234567"]
-    assert var["value"].on_call == '["+393491234567"]'
-    assert var["value"].get("nobody", "default") == "default"
