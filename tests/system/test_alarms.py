@@ -161,6 +161,7 @@ def _logs_with_all_callbacks(stack: AirflowStack) -> str | None:
     """Return all logs once the callbacks that may come last are in them."""
     logs = "\n".join(path.read_text(errors="replace") for path in stack.home.logs.rglob("*.log"))
     last = (
+        "Alarm sent .*alarms/.*/is_killed/try 1/",
         "Alarm sent .*alarms/.*failed 0",
         "Alarm sent .*killed_for_good/.*failed 0",
         "Alarm sent .*alarms/.*/late",

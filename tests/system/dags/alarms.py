@@ -16,8 +16,9 @@ from airflow_provider_messaggisms.notifications import MessaggiSmsNotifier
 
 FAILS, KILLED, LOST, RUN, LATE, NOBODY = (f"+39 349 555 11{number:02}" for number in range(6))
 
-# A connection in Airflow's database: every component has a way of its own to get at it.
-USUAL: dict[str, Any] = {"sender": "Airflow", "messaggisms_conn_id": "from_the_database"}
+# A connection in Airflow's database: every component has a way of its own to get at it. On a busy machine that alone
+# may take longer than the time that an alarm has by default.
+USUAL: dict[str, Any] = {"sender": "Airflow", "messaggisms_conn_id": "from_the_database", "timeout_seconds": 300}
 
 
 def too_late(**kwargs: Any) -> DeadlineAlert:

@@ -9,14 +9,16 @@ from airflow.sdk import DAG, task
 
 from airflow_provider_messaggisms.notifications import MessaggiSmsNotifier
 
+ALARM = MessaggiSmsNotifier(recipients="+39 349 555 1188", sender="Airflow", timeout_seconds=300)
+
 with DAG(
     dag_id="killed_for_good",
     schedule=None,
     catchup=False,
-    on_failure_callback=MessaggiSmsNotifier(recipients="+39 349 555 1188", sender="Airflow"),
+    on_failure_callback=ALARM,
 ):
 
-    @task(on_failure_callback=MessaggiSmsNotifier(recipients="+39 349 555 1188", sender="Airflow"))
+    @task(on_failure_callback=ALARM)
     def is_killed() -> None:
         """End as the kernel ends a task that takes too much memory."""
         os.kill(os.getpid(), signal.SIGKILL)

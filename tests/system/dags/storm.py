@@ -19,6 +19,7 @@ with DAG(
             sender="Airflow",
             alarm_key="{{ dag.dag_id }}",
             once_per=timedelta(minutes=15),
+            timeout_seconds=300,
         )
     },
 ):
