@@ -102,13 +102,13 @@ def test_it_fails_for_good_when_the_sms_cannot_arrive(
             "index": 1,
             "number": "+39-*******001",
             "state": "UNDELIVERABLE_NOT_DELIVERED",
-            "reason": "Nobody has this number",
+            "reason": "The number is not in use",
             "permanent": True,
         }
     ]
     assert str(error) == (
         f"message {message_id}: 1 of 2 not delivered, 1 delivered; "
-        "the first: +39-*******001 UNDELIVERABLE_NOT_DELIVERED (Nobody has this number)"
+        "the first: +39-*******001 UNDELIVERABLE_NOT_DELIVERED (The number is not in use)"
     )
     assert "1230001" not in plain(error)
 

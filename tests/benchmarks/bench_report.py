@@ -1,5 +1,5 @@
 """
-The final look at a message with 100,000 recipients: an answer of 94 MB becomes a report of a few hundred bytes.
+The final poll of a message with 100,000 recipients: an answer of 94 MB becomes a report of a few hundred bytes.
 
 Ours on both faces, as a poking sensor and as the trigger read it, beside ``requests.get(...).json()``. Each in a
 process of its own, which has asked for something small before, so that connection and imports are there.

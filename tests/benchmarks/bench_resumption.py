@@ -1,7 +1,7 @@
 """
 From "delivered at the gateway" to "task resumed", on a real triggerer: how long people wait for the news.
 
-Eight deferred sensors that look once a second wait for an SMS each; the emulator delivers them one after the other.
+Eight deferred sensors that poll once a second wait for an SMS each; the emulator delivers them one after the other.
 The time is counted until the trigger tells it, and until the resumed task says so. It has no target: most of it is
 Airflow's own way from the triggerer through the scheduler to a worker.
 """
@@ -95,7 +95,7 @@ def main() -> int:
         seconds = _measure(Path(folder))
     rows = []
     for what, times in (
-        ("the trigger knows (it looks every second)", sorted(trigger for trigger, _ in seconds)),
+        ("the trigger knows (it polls every second)", sorted(trigger for trigger, _ in seconds)),
         ("the task has resumed", sorted(task for _, task in seconds)),
     ):
         rows.append([what, *(f"{figure:.1f}" for figure in (times[0], median(times), times[-2], times[-1]))])
