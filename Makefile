@@ -56,7 +56,7 @@ test-airflow2: ## Run the tests of the core, the hook, the operators and the sen
 	exec $(call in,$(VENV_AIRFLOW2)) pytest tests/gateway tests/airflow $(PYTEST_ARGS)
 
 # All switches of the emulator the other way round: what nobody documents may turn out like this, too.
-CONTRARY = empty_put=refused repeats=merged list_order=oldest put_status=201 custom_echo=string send_times=accepted
+CONTRARY = empty_put=refused repeats=merged list_order=oldest put_status=201 custom_echo=string envelope=present send_times=accepted
 
 test-contrary: ## Run the provider's tests against a gateway that differs in all that nobody documents
 	@$(SET_UP)

@@ -199,7 +199,7 @@ def test_what_carries_requests_knows_no_airflow(name: str) -> None:
 
 
 #: The emulator's rooms, from the bottom up. A room imports from itself and from those below.
-ROOMS = ("account", "http", "control", "inbox")
+ROOMS = ("account", "http", "token_service", "control", "inbox")
 
 
 @pytest.mark.parametrize("name", EMULATOR)

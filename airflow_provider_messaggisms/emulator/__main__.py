@@ -1,7 +1,8 @@
 """
 ``python -m airflow_provider_messaggisms.emulator`` and the command ``messaggisms-emulator``.
 
-It prints one line with its address once it listens, and ends with exit code 0 on Ctrl-C or SIGTERM.
+Once it listens it prints a line with its address, then the token, e-mail and API key to use. It ends with exit code 0
+on Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_messaggisms.emulator import DEFAULT_PORT, DEFAULT_TOKEN
+from airflow_provider_messaggisms.emulator import DEFAULT_API_KEY, DEFAULT_EMAIL, DEFAULT_PORT, DEFAULT_TOKEN
 from airflow_provider_messaggisms.emulator.account.personality import Personality
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     option("--port", "port to listen on; 0 takes a free one", type=int, default=DEFAULT_PORT)
     option("--allow-remote", "allow a --host that other machines can reach", action="store_true")
     option("--token", "the valid token", default=DEFAULT_TOKEN)
+    option("--api-key", "the account's API key", default=DEFAULT_API_KEY)
     limited = "a further token, valid for these methods only; may be repeated"
     option("--limited-token", limited, metavar="TOKEN:GET,POST", **repeated)
     fault = "script a failure, for example drop_after:method=POST,times=2; may be repeated"
@@ -59,8 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--host {options.host} is reachable from other machines; add --allow-remote to permit that")
     if not 0 <= options.port <= 65_535:
         parser.error(f"--port {options.port} must be from 0 to 65535")
-    if not options.token.strip():
-        parser.error("--token is empty; omit it to use the default")
+    for name in ("token", "api_key"):
+        if not getattr(options, name).strip():
+            parser.error(f"--{name.replace('_', '-')} is empty; omit it to use the default")
     if options.clock == "manual" and options.speed != 1.0:
         parser.error("--speed needs --clock real; a manual clock stands still until it is moved")
     if not 0 < options.speed <= MAX_SPEED:
@@ -74,8 +77,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"cannot listen on {options.host}:{options.port}: {error.strerror}", file=sys.stderr)
         return 1
-    server.serve(app.create_app(state), listener, stop_with_stdin=options.stop_with_stdin)
+    greeting = _greeting(server.address_of(listener), options)
+    server.serve(app.create_app(state), listener, greeting=greeting, stop_with_stdin=options.stop_with_stdin)
     return 0
+
+
+def _greeting(address: str, options: argparse.Namespace) -> list[str]:
+    """Tell what a connection needs: a token, or the account's e-mail address and API key."""
+    from airflow_provider_messaggisms.emulator.http.environments import SANDBOX_PATH
+    from airflow_provider_messaggisms.emulator.token_service.token_store import secret_in
+
+    token, api_key = (secret_in("sandbox", secret) for secret in (options.token, options.api_key))
+    return [
+        f"token {options.token}, or account {DEFAULT_EMAIL} with API key {options.api_key}",
+        f"sandbox: {address}{SANDBOX_PATH}, token {token}, API key {api_key}",
+    ]
 
 
 def _initial_state(options: argparse.Namespace) -> EmulatorState:
@@ -95,6 +111,7 @@ def _initial_state(options: argparse.Namespace) -> EmulatorState:
         "credit": options.credit,
         "personality": {name: getattr(options, name) for name in Personality.choices()},
         "tokens": dict(map(_limited, options.limited_token)) | {options.token: ALL_METHODS},
+        "api_key": options.api_key,
         "faults": [read_fault_option(text) for text in options.fault],
     }
     clock = Clock(0.0 if options.clock == "manual" else options.speed)

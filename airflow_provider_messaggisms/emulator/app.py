@@ -1,7 +1,6 @@
 """
-The emulator as one ASGI app: the vendor's API with its log, faults and token check, and the emulator's own pages.
-
-A further service of the vendor has its routes in :mod:`.http` and gets its own line in :func:`create_app`.
+The emulator as one ASGI app: the vendor's gateway and token service with their log and faults, and the emulator's own
+pages. All of it is there twice: for production, and under ``/sandbox``.
 """
 
 from __future__ import annotations
@@ -23,24 +22,37 @@ from airflow_provider_messaggisms.emulator.control.request_log import log_reques
 from airflow_provider_messaggisms.emulator.http.api_routes import api_routes, without_closing_slash
 from airflow_provider_messaggisms.emulator.http.authentication import require_token
 from airflow_provider_messaggisms.emulator.http.cross_origin import refuse_other_origins, refuse_public_hosts
-from airflow_provider_messaggisms.emulator.http.json_io import error_response
+from airflow_provider_messaggisms.emulator.http.environments import with_sandbox
+from airflow_provider_messaggisms.emulator.http.json_io import error_response, with_date
 from airflow_provider_messaggisms.emulator.inbox.inbox_routes import inbox_routes
+from airflow_provider_messaggisms.emulator.token_service.token_routes import (
+    is_token_service,
+    require_login,
+    token_routes,
+)
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
 def create_app(state: EmulatorState) -> ASGIApp:
     """Put the emulator together."""
-    sms_api = without_closing_slash(_service(api_routes(state.account, state.callbacks)))
-    sms_api = log_requests(FaultInjection(require_token(sms_api, state.tokens), state), state.request_log)
+    gateway = without_closing_slash(_service(api_routes(state.account, state.callbacks)))
+    gateway = require_token(gateway, state.tokens.authorize)
+    token_service = without_closing_slash(_service(token_routes(state.tokens, state.account)))
+    token_service = require_login(token_service, state.tokens)
+
+    async def vendor(scope: Scope, receive: Receive, send: Send) -> None:
+        await (token_service if is_token_service(scope["path"]) else gateway)(scope, receive, send)
+
+    api = with_date(log_requests(FaultInjection(vendor, state), state.request_log), state.account.clock.now)
     own_pages = _service(control_routes(state), inbox_routes(state), lifespan=_sending_callbacks(state))
     own_pages = refuse_other_origins(own_pages)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         is_own = scope["type"] == "lifespan" or scope["path"] == "/" or scope["path"].startswith("/_emulator")
-        await (own_pages if is_own else sms_api)(scope, receive, send)
+        await (own_pages if is_own else api)(scope, receive, send)
 
-    return refuse_public_hosts(app)
+    return refuse_public_hosts(with_sandbox(app))
 
 
 def _service(*routers: APIRouter, lifespan: Lifespan | None = None) -> ASGIApp:

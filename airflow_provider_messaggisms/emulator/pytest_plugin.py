@@ -17,6 +17,9 @@ A test of a DAG in the DAG folder, with an Airflow whose database is migrated:
         (sms,) = messaggisms_gateway.inbox()
         assert (sms.text, sms.state) == ("The backup is done", "DELIVERED_TO_HANDSET")
 
+``messaggisms_gateway.account_connection`` has the account instead of a token: set it as ``AIRFLOW_CONN_...`` to test
+with a token that the hook makes. ``advance(31 * 86_400)`` lets that token expire, ``revoke_tokens()`` revokes it.
+
 ``pytest --messaggisms-personality repeats=merged`` runs the same tests against a gateway that differs in an
 undocumented behaviour. The switches are those of
 :class:`airflow_provider_messaggisms.emulator.account.personality.Personality`.
@@ -37,7 +40,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from airflow_provider_messaggisms.emulator import DEFAULT_TOKEN
+from airflow_provider_messaggisms.emulator import DEFAULT_API_KEY, DEFAULT_EMAIL, DEFAULT_TOKEN
 from airflow_provider_messaggisms.emulator.account.personality import Personality
 
 _STOP_TIMEOUT_SECONDS = 60
@@ -45,7 +48,12 @@ _RESPONSE_TIMEOUT_SECONDS = 30
 
 
 class Exchange(NamedTuple):
-    """A request to the gateway. ``path`` is a pattern (``/messages/{id}``). ``status`` is None without a response."""
+    """
+    A request to the gateway or the token service.
+
+    :param path: A pattern, such as ``/messages/{id}``.
+    :param status: None without a response.
+    """
 
     method: str
     path: str
@@ -87,18 +95,42 @@ class Gateway:
     """
     A running emulator.
 
-    :param url: Its address.
-    :param token: A valid token.
+    :param url: The address of the gateway and of the token service.
+    :param token: A token that never expires.
+    :param api_key: The API key of the account. Its e-mail address is ``email``.
     """
 
-    def __init__(self, url: str, token: str) -> None:
+    email = DEFAULT_EMAIL
+
+    def __init__(self, url: str, token: str, api_key: str = DEFAULT_API_KEY) -> None:
         self.url = url
         self.token = token
+        self.api_key = api_key
+
+    @property
+    def sandbox(self) -> Gateway:
+        """The same gateway as its own sandbox, which has another address, token and API key."""
+        return Gateway(f"{self.url}/sandbox", f"sandbox-{self.token}", f"sandbox-{self.api_key}")
 
     @property
     def connection(self) -> str:
         """The Airflow connection to it, as the JSON that ``AIRFLOW_CONN_...`` takes."""
         return json.dumps({"conn_type": "messaggisms", "password": self.token, "host": self.url})
+
+    @property
+    def account_connection(self) -> str:
+        """The same with the account, so that the hook makes its own token. It lives 30 days of the gateway's clock."""
+        login = {"conn_type": "messaggisms", "login": self.email, "password": self.api_key, "host": self.url}
+        return json.dumps(login | {"extra": {"auth": "account", "token_host": self.url}})
+
+    @property
+    def tokens(self) -> list[str]:
+        """All tokens that there are, expired ones too, the oldest first: for a search that finds none in a log."""
+        return list(self._ask("GET", "/_emulator/tokens")["tokens"])
+
+    def revoke_tokens(self) -> None:
+        """Make all tokens invalid, also :attr:`token`, until the next reset."""
+        self._ask("DELETE", "/_emulator/tokens")
 
     @property
     def credit(self) -> float:
@@ -110,13 +142,18 @@ class Gateway:
         Forget everything: messages, credit, requests, faults. The clock shows the computer's time again.
 
         :param settings: ``credit`` in EUR, ``now`` (ISO 8601, in Rome unless it names a zone), ``personality`` (a dict
-            of switches), ``tokens`` (further ones, each with a list of the methods that it may use).
+            of switches), ``tokens`` (further ones, each with a list of the methods that it may use), ``api_key``,
+            ``sms_enabled`` (false: the account cannot make tokens for the gateway).
         :raises ValueError: A setting is unknown or out of range. This and all other methods give the emulator's reason.
         """
         self._ask("POST", "/_emulator/reset", settings)
 
     def advance(self, seconds: float) -> None:
-        """Move the gateway's clock forward by so many seconds. Ten are enough for every delivery to end."""
+        """
+        Move the gateway's clock forward by so many seconds.
+
+        Ten are enough for every delivery to end. A token that the hook made ends after its lifetime.
+        """
         self._ask("POST", "/_emulator/advance", {"seconds": seconds})
 
     def inbox(self, *, number: str | None = None, message_id: str | None = None, limit: int = 10_000) -> list[Sms]:
@@ -141,7 +178,7 @@ class Gateway:
         :param path: A path, or its pattern as :meth:`requests` shows it. Default any.
         :param times: How many requests fail, 0 for all from now on. Default 1.
         :param details: ``after`` (requests that pass first), ``for_seconds`` (of the gateway's clock), ``status``,
-            ``seconds`` (real ones, for the slow kinds), ``retry_after``, ``chance`` with ``seed``.
+            ``seconds`` (real ones, for the slow kinds), ``retry_after``, ``text``, ``chance`` with ``seed``.
         """
         fault = {"kind": kind, "method": method, "path": path, "times": times}
         self._ask("POST", "/_emulator/faults", fault | details)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import socket
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
 
@@ -39,25 +40,28 @@ def address_of(listener: socket.socket) -> str:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server. It prints its address once it listens, and treats a signal as a normal end."""
+    """Uvicorn's server. It prints a greeting once it listens, and treats a signal as a normal end."""
 
-    def __init__(self, config: uvicorn.Config, address: str) -> None:
+    def __init__(self, config: uvicorn.Config, greeting: Sequence[str]) -> None:
         super().__init__(config)
-        self._address = address
+        self._greeting = greeting
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            print(f"messaggisms-emulator listening on {self._address}", flush=True)
+            print(*self._greeting, sep="\n", flush=True)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.should_exit = True
 
 
-def serve(app: ASGIApp, listener: socket.socket, *, stop_with_stdin: bool = False) -> None:
+def serve(
+    app: ASGIApp, listener: socket.socket, *, greeting: Sequence[str] = (), stop_with_stdin: bool = False
+) -> None:
     """
     Serve until SIGINT or SIGTERM.
 
+    :param greeting: What to print once it listens, below the line with the address.
     :param stop_with_stdin: Also stop when standard input ends, so that the emulator ends with its parent process.
     """
     allow_many_connections()
@@ -69,10 +73,11 @@ def serve(app: ASGIApp, listener: socket.socket, *, stop_with_stdin: bool = Fals
         lifespan="on",
         ws="none",
         server_header=False,
+        date_header=False,  # the emulator's own clock gives the date
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    server = _Server(config, address_of(listener))
+    server = _Server(config, [f"messaggisms-emulator listening on {address_of(listener)}", *greeting])
     if stop_with_stdin:
         threading.Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
     server.run(sockets=[listener])

@@ -7,6 +7,7 @@ forbids.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Schema = dict[str, Any]
@@ -159,18 +160,21 @@ def _success(data: Schema, credit: Schema | None) -> Schema:
     return _object(envelope if credit is None else envelope | {"credit": credit})
 
 
-def _error(codes: list[int]) -> Schema:
-    envelope = {"data": {"type": "null"}, "success": {"const": False}, "message": _TEXT, "error": {"enum": codes}}
-    return _object(envelope)
+def _error(codes: Sequence[float]) -> Schema:
+    """Describe an error. The 401 for a missing token has neither code nor data."""
+    bare = {"success": {"const": False}, "message": _TEXT}
+    rest = {"data": {"type": "null"}, "error": {"enum": codes}}
+    return _object(bare, rest) if WRONG_TOKEN in codes else _object(bare | rest)
 
 
 # --- the calls ----------------------------------------------------------------------------------------------------
 
-_EACH_CALL = {401: [401], 403: [403], 429: [429]}
-_WITH_BODY = _EACH_CALL | {413: [413]}
+WRONG_TOKEN = 125.22
+_EACH_CALL: dict[int, list[float]] = {401: [WRONG_TOKEN], 403: [403], 429: [429]}
+_WITH_BODY: dict[int, list[float]] = _EACH_CALL | {413: [413]}
 
 
-def _call(*, ok: dict[int, Schema], errors: dict[int, list[int]], body: Schema | None = None) -> Schema:
+def _call(*, ok: dict[int, Schema], errors: Mapping[int, Sequence[float]], body: Schema | None = None) -> Schema:
     """Describe a call: the data of its successes and the codes of its errors, by HTTP status."""
     shapes = ok | {status: _error(codes) for status, codes in errors.items()}
     described: Schema = {

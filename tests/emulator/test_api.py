@@ -17,7 +17,7 @@ def sent(call: Call, **changes: Any) -> str:
     return str(call("POST", "/messages/", SEND | changes).json["data"][0]["id"])
 
 
-def is_refused(reply: Reply, status: int, code: int) -> bool:
+def is_refused(reply: Reply, status: int, code: float) -> bool:
     envelope = reply.json
     shape = (envelope["data"], envelope["success"], envelope["error"]) == (None, False, code)
     return reply.status == status and shape and "credit" not in envelope
@@ -100,12 +100,22 @@ def test_an_unknown_id_gets_the_error_code_of_its_call(call: Call) -> None:
 def test_missing_credit_and_missing_parameters_are_refused(call: Call, messaggisms_gateway: Gateway) -> None:
     assert is_refused(call("POST", "/messages/", {"sender": "ops", "recipients": "x"}), 422, 302)
     messaggisms_gateway.reset(credit=0.01)
-    assert is_refused(call("POST", "/messages/", SEND), 402, 201)
+    refused = call("POST", "/messages/", SEND)
+    assert is_refused(refused, 402, 201)
+    assert refused.json["message"] == "Insufficient Credit in Wallet: 0.05 > 0.01"
 
 
-@pytest.mark.parametrize("token", [None, "wrong", ""])
-def test_a_missing_or_wrong_token_gets_401(call: Call, token: str | None) -> None:
-    assert is_refused(call("GET", "/messages/", token=token), 401, 401)
+def test_a_wrong_token_gets_401_and_a_code_with_a_fraction(call: Call) -> None:
+    reply = call("GET", "/messages/", token="wrong")
+    assert is_refused(reply, 401, 125.22)
+    assert reply.json["message"] == "Wrong Token"
+
+
+@pytest.mark.parametrize("token", [None, "", " "])
+def test_a_missing_token_gets_401_without_data_and_error(call: Call, token: str | None) -> None:
+    reply = call("GET", "/messages/", token=token)
+    assert reply.status == 401
+    assert reply.json == {"success": False, "message": "Authorization is not valid or empty"}
 
 
 def test_unknown_paths_get_404_and_unknown_methods_405(call: Call) -> None:
@@ -149,6 +159,8 @@ def test_the_personality_decides_how_custom_comes_back(call: Call, messaggisms_g
         {"tokens": ["a"]},
         {"tokens": {"a": "GET"}},
         {"credits": 5},
+        {"api_key": 5},
+        {"sms_enabled": "no"},
     ],
     ids=str,
 )

@@ -15,10 +15,10 @@ import schemathesis
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from tests.emulator.conftest import Call
-from tests.emulator.openapi import DOCUMENT
+from tests.emulator.openapi import DOCUMENT, WRONG_TOKEN
 
-Codes = dict[int, set[int]]
-OK: set[int] = set()
+Codes = dict[int, set[float]]
+OK: set[float] = set()
 
 # (method, path): path parameters, body's required fields, body's other fields, statuses with their codes.
 DOCUMENTED: dict[tuple[str, str], tuple[set[str], set[str], set[str], Codes]] = {
@@ -65,7 +65,7 @@ REPORT = {"price", "status", "error", "messageId", "doneAt", "smsCount", "sentAt
 
 # Each call: a token can be invalid, and a fault or a realtime message can get 429. The vendor's file has neither. Calls
 # with a body: the emulator limits its size.
-ANYWHERE: Codes = {401: {401}, 403: {403}, 429: {429}}
+ANYWHERE: Codes = {401: {WRONG_TOKEN}, 403: {403}, 429: {429}}
 WITH_BODY: Codes = ANYWHERE | {413: {413}}
 DIFFERENCES: dict[tuple[str, str], Codes] = {
     ("post", "/messages/"): WITH_BODY,

@@ -49,7 +49,11 @@ def test_it_prints_its_address_and_ends_cleanly_on_a_signal(start: Start, ending
         assert answer.status == 200
     process.send_signal(ending)
     out, err = process.communicate(timeout=20)
-    assert (process.returncode, out, err) == (0, "", "")
+    assert (process.returncode, err) == (0, "")
+    assert out.splitlines() == [
+        "token emulator-token, or account emulator@example.com with API key emulator-key",
+        f"sandbox: {address}/sandbox, token sandbox-emulator-token, API key sandbox-emulator-key",
+    ]
 
 
 def test_it_ends_with_its_parent_process(start: Start) -> None:
@@ -96,7 +100,8 @@ def test_faults_also_work_without_httptools(start: Start) -> None:
     assert seen[0] in ("RemoteDisconnected", "ConnectionResetError")
     assert seen[1:] == ["IncompleteRead", "True"]
     process.terminate()
-    assert process.communicate(timeout=20) == ("", "")
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "")
 
 
 def test_faults_and_limited_tokens_can_be_options(start: Start) -> None:
@@ -122,6 +127,7 @@ def test_faults_and_limited_tokens_can_be_options(start: Start) -> None:
         ["--limited-token", "reader:LOOK"],
         ["--limited-token", ":GET"],
         ["--token", " "],
+        ["--api-key", ""],
         ["--port", "99999"],
         ["--clock", "manual", "--speed", "60"],
         ["--credit", "-1"],

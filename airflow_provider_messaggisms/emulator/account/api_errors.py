@@ -1,8 +1,8 @@
 """
 Each error that the gateway returns, in one place: the HTTP status, the gateway's own code, and the emulator's text.
 
-The vendor documents the status and code of the first group. Those of the second group are assumed. All texts are the
-emulator's own, so a client must not depend on them.
+The vendor documents the status and code of the first group. Those of the second group are assumed. Texts are the
+emulator's own, except those that users of the vendor have seen. A client must not depend on either.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ class ApiError(Exception):
     The gateway refuses a request.
 
     :param status: The HTTP status.
-    :param code: What the envelope's ``error`` holds.
+    :param code: What the envelope's ``error`` holds. With None the response has neither ``error`` nor ``data``.
     :param message: What the envelope's ``message`` holds.
     :param headers: Further headers of the response.
     """
 
-    def __init__(self, status: int, code: int, message: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(self, status: int, code: float | None, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
@@ -29,9 +29,19 @@ class ApiError(Exception):
 # --- documented ---------------------------------------------------------------------------------------------------
 
 
-def credit_too_low(needed_eur: float, left_eur: float) -> ApiError:
-    """The account cannot pay for a send."""
-    return ApiError(402, 201, f"Not enough credit: this costs {needed_eur:.4f} EUR, the account has {left_eur:.4f}")
+# Documented are status and code. The texts are those that users of the vendor have seen.
+CREDIT_TEXTS = (
+    "Insufficient Credit in Wallet: {needed} > {left}",
+    "Current User credit is not enough. {needed} needed {left} € available",
+    "Insufficient Credit in Wallet: {needed}",
+    "Billing error message: Insufficient Credit in Wallet: {needed} > {left} code 810",
+)
+
+
+def credit_too_low(needed_eur: float, left_eur: float, text: int = 1) -> ApiError:
+    """The account cannot pay for a send. ``text`` chooses one of the texts, 1 to 4."""
+    amounts = {"needed": f"{needed_eur:G}", "left": f"{left_eur:G}"}
+    return ApiError(402, 201, CREDIT_TEXTS[text - 1].format(**amounts))
 
 
 def parameter_missing(name: str) -> ApiError:
@@ -67,9 +77,19 @@ def already_sent() -> ApiError:
 # --- assumed ------------------------------------------------------------------------------------------------------
 
 
-def token_invalid() -> ApiError:
-    """The request has no valid token. Assumed: error 401."""
-    return ApiError(401, 401, "The token is missing, wrong or expired", {"www-authenticate": "Bearer"})
+def token_wrong() -> ApiError:
+    """The token is unknown, expired, revoked, or of the other environment. Seen by users: the code is a float."""
+    return ApiError(401, 125.22, "Wrong Token", {"www-authenticate": "Bearer"})
+
+
+def token_missing() -> ApiError:
+    """The request has no token. Seen by users: the response has neither ``error`` nor ``data``."""
+    return ApiError(401, None, "Authorization is not valid or empty", {"www-authenticate": "Bearer"})
+
+
+def token_used_up(limit: int) -> ApiError:
+    """The token has made as many calls as its ``limits`` permit. Assumed: as for a missing scope."""
+    return ApiError(403, 403, f"The token is limited to {limit} requests")
 
 
 def scope_missing(scope: str) -> ApiError:

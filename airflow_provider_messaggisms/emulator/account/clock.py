@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import time
 
+LATEST = 4_102_444_800.0  # 2100-01-01; a date far beyond cannot be written
+
 
 class Clock:
     """

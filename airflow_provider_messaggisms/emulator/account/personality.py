@@ -21,6 +21,7 @@ class Personality:
     :param put_status: A successful PUT returns ``200`` (default) or ``201``.
     :param custom_echo: ``options.custom`` that holds a JSON object comes back as an ``object`` (default) or as the
         ``string`` that was sent.
+    :param envelope: When the token service shows one token, the envelope is ``absent`` (default) or ``present``.
     :param send_times: ``timestamp_send`` with a time of day (ISO 8601, in Rome unless it names a zone) is ``refused``
         (default; 422/302) or ``accepted``. The vendor documents days only.
     """
@@ -30,6 +31,7 @@ class Personality:
     list_order: Literal["newest", "oldest"] = "newest"
     put_status: Literal["200", "201"] = "200"
     custom_echo: Literal["object", "string"] = "object"
+    envelope: Literal["absent", "present"] = "absent"
     send_times: Literal["refused", "accepted"] = "refused"
 
     @classmethod

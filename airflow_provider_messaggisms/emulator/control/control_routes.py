@@ -10,8 +10,10 @@ API and need no token. :mod:`..inbox.inbox_routes` has those of the inbox.
 ``GET /_emulator/faults``         the faults to come, with how many requests each has seen and spoiled so far
 ``POST /_emulator/faults``        script a fault, see :class:`.fault_script.Fault`
 ``DELETE /_emulator/faults``      remove all faults
+``GET /_emulator/tokens``         the tokens of both environments, expired ones too
+``DELETE /_emulator/tokens``      revoke all tokens
 ``GET /_emulator/callbacks``      the callbacks made so far, in order: ``message_id``, ``state``, ``result``
-``GET /_emulator/requests``       the requests to the API, in order: ``method``, ``path`` (a pattern), ``status``
+``GET /_emulator/requests``       the requests to both APIs, in order: ``method``, ``path`` (a pattern), ``status``
 ================================  ==================================================================================
 """
 
@@ -49,6 +51,7 @@ def control_routes(state: EmulatorState) -> APIRouter:
     routes = APIRouter(prefix="/_emulator")
     _add_state_routes(routes, state)
     _add_fault_routes(routes, state)
+    _add_token_routes(routes, state)
     return routes
 
 
@@ -107,6 +110,17 @@ def _add_fault_routes(routes: APIRouter, state: EmulatorState) -> None:
     @routes.delete("/faults")
     async def clear_faults() -> Response:
         script.clear()
+        return json_response({})
+
+
+def _add_token_routes(routes: APIRouter, state: EmulatorState) -> None:
+    @routes.get("/tokens")
+    async def tokens() -> Response:
+        return json_response({"tokens": state.tokens.values()})
+
+    @routes.delete("/tokens")
+    async def revoke_tokens() -> Response:
+        state.tokens.revoke_all()
         return json_response({})
 
 

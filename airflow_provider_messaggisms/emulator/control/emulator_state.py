@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from airflow_provider_messaggisms.emulator.account.clock import Clock
+from airflow_provider_messaggisms.emulator import DEFAULT_API_KEY
+from airflow_provider_messaggisms.emulator.account.clock import LATEST, Clock
 from airflow_provider_messaggisms.emulator.account.message_states import SmsState
 from airflow_provider_messaggisms.emulator.account.personality import Personality
 from airflow_provider_messaggisms.emulator.account.request_bodies import instant
@@ -20,8 +21,8 @@ from airflow_provider_messaggisms.emulator.control.fault_script import Fault, Fa
 from airflow_provider_messaggisms.emulator.http.authentication import Methods
 from airflow_provider_messaggisms.emulator.http.callbacks import CallbackSender
 from airflow_provider_messaggisms.emulator.http.serialization import utc_text
+from airflow_provider_messaggisms.emulator.token_service.token_store import TokenStore
 
-LATEST = 4_102_444_800.0  # 2100-01-01; a date far beyond cannot be written
 DEFAULT_CREDIT_EUR = 100.0
 LOG_LENGTH = 10_000
 
@@ -33,7 +34,10 @@ class EmulatorSettings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True)
     :param credit: The credit of the account, in EUR. Default 100, or at a reset the credit of the start.
     :param now: The time of the clock, in ISO 8601, in Rome unless it names a zone. Default: the computer's time.
     :param personality: Switches, by name. The others keep their default, or at a reset the value of the start.
-    :param tokens: Each token with the methods that it may use. A reset adds them to those of the start.
+    :param tokens: Each token with the methods that it may use. It never expires. A reset adds them to those of the
+        start.
+    :param api_key: The API key of the account. Default ``emulator-key``, or at a reset that of the start.
+    :param sms_enabled: Whether the account may make tokens for the gateway. Default true.
     :param faults: Scripted faults. A reset adds them to those of the start.
     """
 
@@ -41,6 +45,8 @@ class EmulatorSettings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True)
     now: str = ""
     personality: dict[str, str | int] = {}
     tokens: dict[str, Methods] = {}
+    api_key: str = ""
+    sms_enabled: bool = True
     faults: list[Fault] = []
 
 
@@ -58,7 +64,7 @@ class EmulatorState:
         self.request_log: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
         self.faults = FaultScript()
         self.callbacks = CallbackSender(self.account)
-        self.tokens: dict[str, Methods] = {}
+        self.tokens = TokenStore(self.account)
         self.resets = 0
         self.reset(EmulatorSettings())
 
@@ -79,8 +85,9 @@ class EmulatorState:
         self.faults.clear()
         for fault in self.initial.faults + settings.faults:
             self.faults.add(fault, self.account.clock.now())
-        self.tokens.clear()
-        self.tokens.update(settings.tokens | self.initial.tokens)
+        api_key = settings.api_key or self.initial.api_key or DEFAULT_API_KEY
+        sms_enabled = settings.sms_enabled and self.initial.sms_enabled
+        self.tokens.reset(settings.tokens | self.initial.tokens, api_key, sms_enabled=sms_enabled)
 
     def advance(self, seconds: float) -> None:
         """

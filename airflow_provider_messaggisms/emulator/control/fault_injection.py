@@ -8,9 +8,11 @@ uvicorn do so.
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections import deque
 from typing import Any
 
+import msgspec
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,6 +21,8 @@ from airflow_provider_messaggisms.emulator.control.emulator_state import Emulato
 from airflow_provider_messaggisms.emulator.control.fault_script import Fault
 from airflow_provider_messaggisms.emulator.control.request_log import pattern_of
 from airflow_provider_messaggisms.emulator.http.json_io import MAX_BODY_BYTES, error_response
+from airflow_provider_messaggisms.emulator.http.serialization import parsed_json
+from airflow_provider_messaggisms.emulator.token_service import token_errors
 
 _TRANSPORT = "messaggisms_emulator.transport"
 _UNHANDLED = ("drop_before", "status_before")
@@ -112,7 +116,8 @@ async def _respond(fault: Fault, response: _CapturedResponse, scope: Scope, rece
     elif fault.kind in ("status_before", "status_after"):
         await HTMLResponse(f"<html><h1>{fault.status}</h1></html>", fault.status)(scope, receive, send)
     else:
-        whole, half = response.body, response.body[: len(response.body) // 2]
+        whole = _reshaped(fault.kind, response.body)
+        half = whole[: len(whole) // 2]
         body = half if fault.kind in ("malformed", "truncated") else whole
         announced = len(whole if fault.kind == "truncated" else body)
         headers = [pair for pair in response.start["headers"] if pair[0].lower() != b"content-length"]
@@ -122,14 +127,32 @@ async def _respond(fault: Fault, response: _CapturedResponse, scope: Scope, rece
             await _close_connection(scope, receive)
 
 
+def _reshaped(kind: str, body: bytes) -> bytes:
+    """Change the envelope of a response as users of the vendor have seen it."""
+    envelope = parsed_json(body)
+    if kind not in ("trace", "sparse", "json_message") or not isinstance(envelope, dict):
+        return body
+    if kind == "trace":
+        envelope["trace"] = base64.b64encode(b"#0 /app/index.php(1): handle()").decode()
+    elif kind == "sparse":
+        envelope.pop("error" if envelope.get("success", True) else "data", None)
+    elif envelope.get("success") is False:
+        envelope["message"] = msgspec.json.encode({"message": envelope["message"]}).decode()
+    return msgspec.json.encode(envelope)
+
+
 def _scripted_error(fault: Fault) -> api_errors.ApiError | None:
     match fault.kind:
         case "rate_limit":
             return api_errors.rate_limited(fault.retry_after)
         case "expired_token":
-            return api_errors.token_invalid()
+            return api_errors.token_wrong()
+        case "minimal_401":
+            return api_errors.ApiError(401, None, "Wrong Token")
         case "no_credit":
-            return api_errors.credit_too_low(0.05, 0.0)
+            return api_errors.credit_too_low(0.05, 1.19e-12, fault.text)
+        case "not_enabled":
+            return token_errors.scopes_invalid()
     return None
 
 

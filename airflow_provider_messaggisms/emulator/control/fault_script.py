@@ -17,9 +17,17 @@ kind                what the client sees                                        
 ``malformed``       the right status and length, but half of the JSON                 yes
 ``truncated``       half of the announced body, then the connection is closed         yes
 ``rate_limit``      429 with ``Retry-After: retry_after`` (default 1)                 no
-``expired_token``   401                                                               no
-``no_credit``       402/201                                                           no
+``expired_token``   401, code 125.22: a wrong token, though it is valid               no
+``minimal_401``     401 with ``success`` and ``message`` only                         no
+``no_credit``       402/201, with the ``text`` 1 to 4 that users have seen            no
+``not_enabled``     422/90: the gateway is not enabled for the account                no
+``trace``           the right response, with a further key ``trace``                  yes
+``sparse``          the right response, but an error lacks ``data`` and a success     yes
+                    lacks ``error``
+``json_message``    the right response, but the ``message`` of an error is JSON       yes
 ==================  ================================================================  ===========================
+
+To hit the token service alone, name its path: ``/tokens``, ``/tokens/{token}``, ``/scopes`` or ``/wallet``.
 
 An outage is ``drop_before`` with ``times=0`` (always) and ``for_seconds``. ``seconds`` are real ones, because a
 client's timeout counts those. ``for_seconds`` are the emulator's own.
@@ -47,7 +55,12 @@ Kind = Literal[
     "truncated",
     "rate_limit",
     "expired_token",
+    "minimal_401",
     "no_credit",
+    "not_enabled",
+    "trace",
+    "sparse",
+    "json_message",
 ]
 
 
@@ -63,6 +76,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     :param status: The status of ``status_before`` and ``status_after``, 400 to 599. Default 503.
     :param seconds: The delay of ``slow_before`` and ``slow_after``, in real seconds, up to 600. Default 1.
     :param retry_after: The seconds in ``Retry-After`` of ``rate_limit``. Default 1.
+    :param text: Which of the known texts ``no_credit`` has, 1 to 4. Default 1.
     :param chance: The chance to hit a request, 0 to 1. A value other than 1 (the default) needs a ``seed``.
     """
 
@@ -75,6 +89,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     status: Annotated[int, Meta(ge=400, le=599)] = 503
     seconds: Annotated[float, Meta(ge=0, le=MAX_SLOW_SECONDS)] = 1.0
     retry_after: Annotated[int, Meta(ge=0, le=86_400)] = 1
+    text: Annotated[int, Meta(ge=1, le=4)] = 1
     chance: Annotated[float, Meta(ge=0, le=1)] = 1.0
     seed: int | None = None
 

@@ -1,5 +1,5 @@
 """
-The log of requests to the API: the method, the path as a pattern, the status.
+The log of requests to the gateway and the token service: the method, the path as a pattern, the status.
 
 Tests read it to assert "exactly one POST". Scripted faults use the same patterns to choose their requests.
 """
@@ -17,6 +17,11 @@ _PATTERNS = {
     "/messages/{id}": re.compile(r"/messages/[^/]+/?"),
     "/messages/{id}/recipients/": re.compile(r"/messages/[^/]+/recipients/?"),
     "/messages/{id}/recipients/{number}": re.compile(r"/messages/[^/]+/recipients/[^/]+/?"),
+    "/tokens": re.compile(r"/tokens/?"),
+    "/tokens/{token}": re.compile(r"/tokens/[^/]+/?"),
+    "/scopes": re.compile(r"/scopes/?"),
+    "/scopes/{id}": re.compile(r"/scopes/[^/]+/?"),
+    "/wallet": re.compile(r"/wallet/?"),
 }
 
 

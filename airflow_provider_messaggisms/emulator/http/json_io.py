@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from email.utils import formatdate
 from typing import Any
 
 import msgspec
+from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_provider_messaggisms.emulator.account import api_errors
 from airflow_provider_messaggisms.emulator.http import serialization
@@ -48,6 +51,20 @@ def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | 
 def error_response(error: api_errors.ApiError) -> Response:
     """Make the response for an error."""
     return json_response(serialization.failure(error.code, error.message), error.status, error.headers)
+
+
+def with_date(app: ASGIApp, now: Callable[[], float]) -> ASGIApp:
+    """Wrap an app: give its responses the header ``Date``. A client compares the expiry of a token with it."""
+
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_date(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["date"] = formatdate(now(), usegmt=True)
+            await send(message)
+
+        await app(scope, receive, send_with_date)
+
+    return handle
 
 
 def list_response(entries: Iterable[Any], count: int, credit: str | float) -> Response:

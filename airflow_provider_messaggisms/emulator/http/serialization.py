@@ -34,9 +34,10 @@ def success(data: Any, message: str, credit: str | float | None) -> Json:
     return envelope if credit is None else envelope | {"credit": credit}
 
 
-def failure(code: int, message: str) -> Json:
-    """Wrap an error in the envelope."""
-    return {"data": None, "success": False, "message": message, "error": code}
+def failure(code: float | None, message: str) -> Json:
+    """Wrap an error in the envelope. Without a code it has neither ``data`` nor ``error``."""
+    envelope: Json = {"success": False, "message": message}
+    return envelope if code is None else envelope | {"data": None, "error": code}
 
 
 def result_count(count: int) -> str:
@@ -121,7 +122,7 @@ def _echo(custom: str, personality: Personality) -> Any:
     return parsed if isinstance(parsed, dict | list) else custom
 
 
-def parsed_json(text: str) -> Any:
+def parsed_json(text: str | bytes) -> Any:
     """Read JSON. Return None if it is invalid, or holds half of a surrogate pair, which no response can contain."""
     try:
         return msgspec.json.decode(text)

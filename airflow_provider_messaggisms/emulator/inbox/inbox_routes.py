@@ -39,7 +39,7 @@ def inbox_routes(state: EmulatorState) -> APIRouter:
 
     def found(query: InboxQuery) -> Response:
         # Only the default token is shown: another one is a secret.
-        token = DEFAULT_TOKEN if DEFAULT_TOKEN in state.tokens else None
+        token = DEFAULT_TOKEN if state.tokens.knows(DEFAULT_TOKEN) else None
         return json_response(state.overview() | {"token": token} | search_inbox(state.account, query))
 
     @routes.get("/_emulator/inbox")
