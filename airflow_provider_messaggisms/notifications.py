@@ -13,19 +13,22 @@ field, one wrong number among good ones.
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from airflow.providers.common.compat.sdk import BaseNotifier
 from jinja2 import StrictUndefined
 
+from airflow_provider_messaggisms.alarms.dag_processor import seconds_left
 from airflow_provider_messaggisms.alarms.deadline import Deadline, abounded, bounded, in_thread
-from airflow_provider_messaggisms.alarms.events import Event, event_of
-from airflow_provider_messaggisms.alarms.reporting import failures_reported, report
+from airflow_provider_messaggisms.alarms.events import error_text_without_numbers, event_of
+from airflow_provider_messaggisms.alarms.occasion import Occasion
+from airflow_provider_messaggisms.alarms.reporting import failures_reported
 from airflow_provider_messaggisms.alarms.template_context import completed
-from airflow_provider_messaggisms.exceptions import ConfigurationError, NotSentError, OutcomeUnknownError
+from airflow_provider_messaggisms.exceptions import ConfigurationError, NotSentError
 from airflow_provider_messaggisms.gateway.content import MessageContent
 from airflow_provider_messaggisms.gateway.cost import check_max_parts
 from airflow_provider_messaggisms.gateway.recipients import listed
@@ -39,35 +42,28 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
     # They load what a DAG's parse does not need.
-    from airflow_provider_messaggisms.alarms.alarm import Alarm
-    from airflow_provider_messaggisms.alarms.deduplication import Result
-    from airflow_provider_messaggisms.gateway.settings import Settings
+    from airflow_provider_messaggisms.alarms.alarm import AlarmRequest
 
 __all__ = ["MessaggiSmsNotifier", "send_messaggisms_notification"]
 
 #: What Airflow 2 passes to a DAG's ``sla_miss_callback``, in this order.
 _SLA_MISS = ("dag", "task_list", "blocking_task_list", "slas", "blocking_tis")
 
-#: The fields that PersonalTemplates renders, in this order.
+#: The template fields, and those of them that PersonalTemplates renders, in this order.
+_FIELDS = ("messaggisms_conn_id", "recipients", "body", "sender", "alarm_key")
 _PERSONAL = ("recipients", "body")
 
-#: The share of the hand-over after which the alarm does without the templates that are not rendered.
-_TEMPLATES = 0.8
+#: The share of the hand-over after which templates are given up that are not rendered yet.
+_TEMPLATES = 0.9
+
+#: What an alarm needs at least of the time that a dag-processor gives; the rest is for the hand-over.
+_SENDING_SECONDS = 8.0
+
+#: What a dag-processor needs to end a process in good order.
+_SPARE_SECONDS = 1.0
 
 #: Repeats what may be repeated for as long as there is time.
 _RETRY_POLICY = RetryPolicy(attempts=10)
-
-
-class Occasion(NamedTuple):
-    """
-    One call of a notifier.
-
-    :param event: What happened.
-    :param handover: Until when Airflow has to hand over what it keeps: Variables and the connection.
-    """
-
-    event: Event
-    handover: Deadline
 
 
 class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
@@ -90,9 +86,9 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
     :param sender: 3 to 11 letters and digits, or 3 to 14 digits. Default: the connection's. Templated.
     :param max_parts: How many SMS parts the text may take, so what it may cost; it is made plain and cut to fit. 1 or
         more, default 1 (160 characters). ``None`` sends it as it is.
-    :param alarm_key: Alarms with the same key, to the same recipients, are one alarm. Default: dag, run, task, map
-        index, try and event. ``"{{ dag.dag_id }}"`` makes one alarm of all failures of a DAG. The message carries
-        it; the log shows it with its numbers masked. Templated.
+    :param alarm_key: Alarms with the same key, to the same recipients, are one alarm. Default: dag, run and when it
+        began, task, map index, try, event, and the body as it is written. ``"{{ dag.dag_id }}"`` makes one alarm of all
+        failures of a DAG. The message carries it; the log shows it with its numbers masked. Templated.
     :param once_per: How long an alarm silences others with its key: a ``timedelta`` or seconds. Default 60 minutes.
         Zero never silences.
     :param timeout_seconds: How long it may take to send, searches and repeats included. It begins when Airflow has
@@ -106,17 +102,17 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         is parsed.
     """
 
-    #: How long Airflow may take to hand over Variables and the connection. With the default ``timeout_seconds`` it
-    #: stays within the 50 s that Airflow gives the callbacks of a file.
+    # How long Airflow may take to hand over Variables and the connection. With the default timeout_seconds all is done
+    # within the 50 s that Airflow gives to the callbacks of a file. In an event loop nothing else has to wait: a
+    # triggerer that has just started takes some ten seconds for the first one, twice that on a busy machine.
     _handover_seconds = 25.0
-    #: The same in an event loop, where nothing else has to wait. A triggerer that has just started takes some ten
-    #: seconds to hand over the first one, twice that on a busy machine.
     _async_handover_seconds = 60.0
+    _seconds_left = staticmethod(seconds_left)
 
     # On a rendered copy: what it was rendered for, set when the copy is made. None: not rendered yet.
     _occasion: Occasion | None = None
 
-    template_fields: Sequence[str] = ("messaggisms_conn_id", "recipients", "body", "sender", "alarm_key")
+    template_fields: Sequence[str] = _FIELDS
 
     def __init__(
         self,
@@ -207,83 +203,101 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
     # --- the alarm ----------------------------------------------------------------------------------------------------
 
     def _notify(self, occasion: Occasion) -> None:
+        from airflow_provider_messaggisms.alarms.dispatch import dispatch
+
         with failures_reported(occasion.event, self.recipients):
-            hook = self._hook()
-            settings = bounded(lambda: hook.settings, occasion.handover, _no_connection(occasion.handover))
-            deadline = Deadline(self.timeout_seconds)
-            alarm = self._alarm(settings, occasion.event)
-            report(alarm, bounded(lambda: _send(hook, alarm, deadline), deadline, _may_be_lost(deadline)))
+            dispatch(self._hook(), self._request(), occasion, self._deadline)
 
     async def _anotify(self, occasion: Occasion) -> None:
+        from airflow_provider_messaggisms.alarms.dispatch import adispatch
+
         with failures_reported(occasion.event, self.recipients):
-            hook = self._hook()
-            settings = await abounded(hook.asettings(), occasion.handover, _no_connection(occasion.handover))
-            deadline = Deadline(self.timeout_seconds)
-            alarm = await in_thread(self._alarm, settings, occasion.event)
-            report(alarm, await abounded(_asend(hook, alarm, deadline), deadline, _may_be_lost(deadline)))
+            await adispatch(self._hook(), self._request(), occasion, self._deadline)
+
+    def _deadline(self) -> Deadline:
+        left = self._seconds_left()
+        return Deadline(self.timeout_seconds if left is None else min(self.timeout_seconds, left - _SPARE_SECONDS))
 
     def _hook(self) -> MessaggiSmsHook:
         return MessaggiSmsHook(personal_value(self.messaggisms_conn_id), retry_policy=_RETRY_POLICY)
 
-    def _alarm(self, settings: Settings, event: Event) -> Alarm:
-        from airflow_provider_messaggisms.alarms.alarm import AlarmRequest, make_alarm
+    def _request(self) -> AlarmRequest:
+        from airflow_provider_messaggisms.alarms.alarm import AlarmRequest
 
-        names = AlarmRequest.__struct_fields__
-        return make_alarm(AlarmRequest(**{name: getattr(self, name) for name in names}), event, settings)
+        return AlarmRequest(
+            recipients=self.recipients,
+            body=self.body,
+            sender=self.sender,
+            alarm_key=self.alarm_key,
+            max_parts=self.max_parts,
+            once_per=self.once_per,
+            priority=self.priority,
+            flash=self.flash,
+            test=self.test,
+        )
 
     # --- templates ----------------------------------------------------------------------------------------------------
 
     def _prepared(self, context: Context) -> tuple[Self, Context]:
         """Make a rendered copy, and the context that its templates see."""
-        occasion, context = self._called_with(context, self._handover_seconds)
-        ready = self._copy(occasion)
+        left = self._seconds_left()
+        handover = self._handover_seconds if left is None else max(left - _SENDING_SECONDS, left / 2)
+        ready, context, templates = self._copy_for(context, Deadline(handover))
         try:
-            bounded(lambda: ready.render_template_fields(context), occasion.handover.first(_TEMPLATES), TimeoutError())
+            bounded(lambda: ready.render_template_fields(context), templates, TimeoutError())
         except TimeoutError:
             ready = ready._as_far_as_rendered(self)
         return ready, context
 
     async def _aprepared(self, context: Context) -> tuple[Self, Context]:
-        occasion, context = self._called_with(context, self._async_handover_seconds)
-        ready = self._copy(occasion)
+        ready, context, templates = self._copy_for(context, Deadline(self._async_handover_seconds))
         try:
-            rendering = in_thread(ready.render_template_fields, context)
-            await abounded(rendering, occasion.handover.first(_TEMPLATES), TimeoutError())
+            await abounded(in_thread(ready.render_template_fields, context), templates, TimeoutError())
         except TimeoutError:
             ready = ready._as_far_as_rendered(self)
         return ready, context
 
-    def _called_with(self, context: Context, handover_seconds: float) -> tuple[Occasion, Context]:
-        event = event_of(context, self)
-        return Occasion(event, Deadline(handover_seconds)), completed(context, event)
-
-    def _copy(self, occasion: Occasion | None) -> Self:
-        mine = copy.copy(self)
-        mine._occasion = occasion
-        return mine
+    def _copy_for(self, context: Context, handover: Deadline) -> tuple[Self, Context, Deadline]:
+        """Make a copy to render, the context to render it with, and how long that may take."""
+        event = event_of(context, self, sys.exception())
+        ready = copy.copy(self)
+        ready._occasion = Occasion(event, _written(self.body), handover)
+        return ready, completed(context, event), handover.first(_TEMPLATES)
 
     def _as_far_as_rendered(self, written: MessaggiSmsNotifier) -> Self:
         """Copy what is rendered so far; a template that is still what was written becomes an error of its field."""
-        mine = self._copy(self._occasion)
+        mine = copy.copy(self)
         for name in self.template_fields:
             value = getattr(mine, name)
-            if value is getattr(written, name) and _is_template(value):
+            if name in _FIELDS and value is getattr(written, name) and _is_template(value):
                 error = NotSentError(f"{name}: Airflow did not render the template in time")
                 setattr(mine, name, Personal(None, error))
         return mine
 
     def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
-        """Render in place. An error is kept in its field and comes up where the field is needed."""
+        """
+        Render in place. An error is kept in its field and comes up where the field is needed.
+
+        The further fields of a subclass come first, and the context gets them: the text may use them.
+        """
         env = jinja_env or self._env(context)
-        for name in self.template_fields:
-            if name not in _PERSONAL and (template := getattr(self, name)):
-                try:
-                    rendered = self.render_template(template, context, env, set())
-                except Exception as error:  # noqa: BLE001 (a template may raise anything)
-                    rendered = Personal(None, error)
-                setattr(self, name, rendered)
+        for name in [name for name in self.template_fields if name not in _FIELDS]:
+            self._render_further_field(name, context, env)
+        for name in [name for name in _FIELDS if name not in _PERSONAL and getattr(self, name)]:
+            try:
+                rendered = self.render_template(getattr(self, name), context, env, set())
+            except Exception as error:  # noqa: BLE001 (a template may raise anything)
+                rendered = Personal(None, error)
+            setattr(self, name, rendered)
         for name in _PERSONAL:
             self.render_own_field(name, context, env, set())
+
+    def _render_further_field(self, name: str, context: Any, env: Environment) -> None:
+        try:
+            setattr(self, name, self.render_template(getattr(self, name), context, env, set()))
+        except Exception as error:  # noqa: BLE001 (whatever is wrong, the alarm must go out)
+            self.log.warning("%s: the template cannot be rendered: %s", name, error_text_without_numbers(error))
+        context[name] = getattr(self, name)
 
     def render_recipients(self, written: Any, context: Context, env: Environment, seen: set[int]) -> Any:
         """Render recipients to a list, so that the body knows their fields."""
@@ -302,27 +316,9 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
 send_messaggisms_notification = MessaggiSmsNotifier
 
 
-def _send(hook: MessaggiSmsHook, alarm: Alarm, deadline: Deadline) -> Result:
-    from airflow_provider_messaggisms.alarms.deduplication import send_once
-
-    with hook:
-        return hook.run_steps(send_once(alarm, deadline))
-
-
-async def _asend(hook: MessaggiSmsHook, alarm: Alarm, deadline: Deadline) -> Result:
-    from airflow_provider_messaggisms.alarms.deduplication import send_once
-
-    async with hook:
-        return await hook.arun_steps(send_once(alarm, deadline))
-
-
-def _no_connection(handover: Deadline) -> NotSentError:
-    seconds = f"{handover.seconds:.0f} s"
-    return NotSentError(f"Airflow did not hand over the connection within {seconds}; this alarm is lost")
-
-
-def _may_be_lost(deadline: Deadline) -> OutcomeUnknownError:
-    return OutcomeUnknownError(f"this alarm may be lost: it was not done within {deadline.seconds:.0f} s")
+def _written(body: Any) -> str:
+    """Identify a body before it is rendered; a function by its name."""
+    return "" if body is None else str(getattr(body, "__qualname__", body))
 
 
 def _is_template(value: Any) -> bool:

@@ -42,7 +42,15 @@ LAYERS = (
         "transport.exchange",
         "transport.network",
     },
-    {"alarms.deadline", "alarms.events", "alarms.local_lock", "alarms.template_context", "alarms.wording"},
+    {
+        "alarms.dag_processor",
+        "alarms.deadline",
+        "alarms.events",
+        "alarms.local_lock",
+        "alarms.occasion",
+        "alarms.template_context",
+        "alarms.wording",
+    },
     {
         "alarms.alarm",
         "alarms.deduplication",
@@ -53,7 +61,7 @@ LAYERS = (
         "waiting.trigger_event",
     },
     {"hooks", "sending.recipient_files", "sending.task_state"},
-    {"sending.exactly_once", "sending.summary", "sending.transactions", "waiting.shared_client"},
+    {"alarms.dispatch", "sending.exactly_once", "sending.summary", "sending.transactions", "waiting.shared_client"},
     {"triggers"},
     {"sending.send_arguments", "sending.sending_operator", "waiting.waiting_operator"},
     # What a DAG author imports.
@@ -253,7 +261,14 @@ def test_a_dag_file_loads_no_heavy_library() -> None:
     when_it_runs = {"sending.exactly_once", "sending.recipient_files", "sending.task_state", "sending.transactions"}
     when_it_runs |= {"waiting.shared_client"}
     when_it_runs |= {"transport.async_transport", "transport.sync_transport"}
-    when_it_runs |= {"alarms.alarm", "alarms.local_lock", "alarms.deduplication", "triggers", "gateway.polling"}
+    when_it_runs |= {
+        "alarms.alarm",
+        "alarms.dispatch",
+        "alarms.local_lock",
+        "alarms.deduplication",
+        "triggers",
+        "gateway.polling",
+    }
     assert when_it_runs <= MODULES.keys()
     assert not {f"{PACKAGE}.{name}" for name in when_it_runs} & new
     assert not {name for name in new if name in HEAVY or name.split(".")[0] in HEAVY}

@@ -9,6 +9,7 @@ default text. The log says so.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from airflow_provider_messaggisms.alarms.events import Event, error_text_without_numbers
+from airflow_provider_messaggisms.alarms.occasion import Occasion
 from airflow_provider_messaggisms.alarms.wording import default_text, fitted_text, links_of, plain_where_needed
 from airflow_provider_messaggisms.exceptions import ConfigurationError, MessaggiSmsError
 from airflow_provider_messaggisms.gateway import calls
@@ -72,6 +74,8 @@ class Alarm(RedactedStruct, frozen=True, kw_only=True):
     :param sender: Narrows the search at the gateway.
     :param once_per: How long an alarm with this key silences others. Zero: not at all.
     :param attempt: Tells this message from others with its key; the message carries it too.
+    :param text: A digest of its text; the message carries it too.
+    :param has_own_key: The notifier has an ``alarm_key``.
     :param post: The call that sends it.
     :param cost: What it takes, for the log.
     """
@@ -82,21 +86,24 @@ class Alarm(RedactedStruct, frozen=True, kw_only=True):
     sender: str
     once_per: timedelta
     attempt: str
+    text: str
+    has_own_key: bool
     post: Call[Message]
     cost: str
 
 
-def make_alarm(request: AlarmRequest, event: Event, settings: Settings) -> Alarm:
+def make_alarm(request: AlarmRequest, occasion: Occasion, settings: Settings) -> Alarm:
     """
     Make an alarm.
 
     :raises ConfigurationError: There is no recipient, or neither the notifier nor the connection has a valid sender.
     """
+    event = occasion.event
     recipients = _recipients(request.recipients, settings)
     chosen = _optional("alarm_key", request.alarm_key, _checked_alarm_key, "using the default key")
-    name = chosen or event.name
-    key, attempt = alarm_key_for(f"test of {name}" if request.test else name, recipients.numbers), uuid4().hex[:12]
-    shown = name[:_SHOWN_CHARACTERS]
+    names = (chosen,) if chosen else (event.name, event.run_started, occasion.written_body)
+    key = alarm_key_for(*names, test=request.test, numbers=recipients.numbers)
+    attempt, shown = uuid4().hex[:12], (chosen or event.name)[:_SHOWN_CHARACTERS]
     body, to = _text(request, event, recipients)
     content = _content(
         settings,
@@ -105,7 +112,7 @@ def make_alarm(request: AlarmRequest, event: Event, settings: Settings) -> Alarm
         test=request.test,
         priority=request.priority,
         flash=request.flash,
-        custom=marks(key, attempt, {**event.origin(), "alarm_key": shown}),
+        custom=marks(key, attempt, digest(body), {**event.origin(), "alarm_key": shown}),
     )
     _, cost = count_parts(body, to).fitted(None, "fail")
     return Alarm(
@@ -114,30 +121,44 @@ def make_alarm(request: AlarmRequest, event: Event, settings: Settings) -> Alarm
         sender=content.sender,
         once_per=request.once_per,
         attempt=attempt,
+        text=digest(body),
+        has_own_key=chosen is not None,
         post=calls.send_message(content, to),
         cost=cost.described(settings.price_per_part_eur),
     )
 
 
-def alarm_key_for(name: str, numbers: Iterable[str]) -> str:
-    """Derive the key of an alarm. The recipients are part of it: a notifier with other recipients sends its own."""
-    return derived_key("alarm", name, numbers=numbers)
+def alarm_key_for(*names: str, test: bool, numbers: Iterable[str]) -> str:
+    """
+    Derive the key of an alarm.
+
+    :param names: Its ``alarm_key``, or what identifies the event and the notifier.
+    :param test: A simulated alarm silences no real one.
+    :param numbers: A notifier with other recipients sends its own alarm.
+    """
+    return derived_key("test of an alarm" if test else "alarm", *names, numbers=numbers)
 
 
-def marks(key: str, attempt: str, origin: Mapping[str, Any]) -> dict[str, Any]:
+def digest(text: str) -> str:
+    """Shorten a text to what tells it from other texts and does not show it."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def marks(key: str, attempt: str, text: str, origin: Mapping[str, Any]) -> dict[str, Any]:
     """
     Make what the message of an alarm carries in ``options.custom``.
 
+    :param text: The digest of its text.
     :param origin: What leads a person to the event.
     """
-    return with_key(key, {**origin, "attempt": attempt}, None)
+    return with_key(key, {**origin, "attempt": attempt, "text": text}, None)
 
 
-def attempt_of(message: Message) -> str | None:
-    """Read the attempt that a message carries; ``None`` if it is not an alarm."""
+def mark_of(message: Message, name: str) -> str | None:
+    """Read the ``attempt`` or the ``text`` that a message carries; ``None`` if it is not an alarm."""
     custom = message.options.custom
     airflow = custom.get("airflow") if isinstance(custom, dict) else None
-    return airflow.get("attempt") if isinstance(airflow, dict) else None
+    return airflow.get(name) if isinstance(airflow, dict) else None
 
 
 def _recipients(written: Any, settings: Settings) -> RecipientList:

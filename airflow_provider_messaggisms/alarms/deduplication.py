@@ -6,7 +6,7 @@ dag-processors and triggerers share. A lock and a note keep the processes of one
 
 States of one alarm::
 
-    waiting ----> silent       another process of this machine has left a note meanwhile
+    waiting ----> silent       another process of this machine leaves a note that the alarm has gone out
        |
        v   the lock is free, or has been taken for too long
     looking ----> silent       the gateway has a message with this key, sent within ``once_per``
@@ -22,10 +22,12 @@ Invariants:
 
 1. One alarm is posted at most once. It is not posted again when the outcome is unknown, because a second SMS would come
    at once; the error says that the first may be lost.
-2. It stays silent only on evidence: a note from a process of this machine, or a message at the gateway. Every doubt
-   ends in sending, because a lost alarm is worse than a second one: no lock, no answer, no time left to look.
-3. The holder of the lock is done before the processes that wait for it give up, if they began at the same time.
-4. Everything ends within the :class:`Deadline`.
+2. It stays silent only on evidence: the gateway shows a message, or a process of this machine has seen one and left a
+   note. Every doubt ends in sending, because a lost alarm is worse than a second one: no lock, no answer, no time.
+3. Each process that sends or finds an alarm leaves a note. Those that wait read it and do not ask the gateway. Those
+   that come later ask the gateway for the message that the note names; if it does not answer, the note is enough.
+4. The holder of the lock is done before the processes that wait for it give up, if they began at the same time.
+5. Everything ends within the :class:`Deadline`.
 
 Two machines that race within the same second may both find nothing and both send: the gateway has no lock. Whether a
 message is older than ``once_per`` is judged by the gateway's times and this machine's clock.
@@ -36,15 +38,18 @@ message is older than ``once_per`` is judged by the gateway's times and this mac
 from __future__ import annotations
 
 import logging
+import time
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 from msgspec.structs import replace
 
-from airflow_provider_messaggisms.alarms.alarm import Alarm, attempt_of
+from airflow_provider_messaggisms.alarms.alarm import Alarm, mark_of
 from airflow_provider_messaggisms.alarms.deadline import Deadline
 from airflow_provider_messaggisms.alarms.local_lock import LocalLock
-from airflow_provider_messaggisms.exceptions import MessaggiSmsError, OutcomeUnknownError
-from airflow_provider_messaggisms.gateway.idempotency import CLOCK_SKEW, OUTCOME_UNKNOWN, search
+from airflow_provider_messaggisms.exceptions import MessageNotFoundError, MessaggiSmsError, OutcomeUnknownError
+from airflow_provider_messaggisms.gateway import calls
+from airflow_provider_messaggisms.gateway.idempotency import CLOCK_SKEW, OUTCOME_UNKNOWN, key_of, search
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 from airflow_provider_messaggisms.gateway.steps import Pause, Steps
@@ -72,12 +77,30 @@ class Result(RedactedStruct, frozen=True):
     What became of an alarm.
 
     :param message_id: The message that tells it.
+    :param text: The digest of what that message says; ``None`` if it is unknown.
     :param sent: That message, if this call sent it; ``None`` if it had gone out already.
     """
 
     _shown = ("message_id", "sent")
     message_id: str
+    text: str | None
     sent: Message | None = None
+
+
+class Note(msgspec.Struct, frozen=True):
+    """
+    What a process leaves for the others of its machine: an alarm has gone out.
+
+    :param text: The digest of what the message says; ``None`` if it is unknown.
+    :param sent_at: When the message was sent, in seconds since the epoch.
+    :param left_at: When the note was left.
+    """
+
+    key: str
+    message_id: str
+    text: str | None
+    sent_at: float
+    left_at: float
 
 
 def send_once(alarm: Alarm, deadline: Deadline) -> Steps[Result]:
@@ -88,29 +111,32 @@ def send_once(alarm: Alarm, deadline: Deadline) -> Steps[Result]:
     :raises MessaggiSmsError: It is lost: the gateway refused it, or could not be reached.
     """
     if not alarm.once_per:
-        return _sent((yield from _send(alarm, deadline.first(_WITHOUT_LOCK))))
+        message = yield from _send(alarm, deadline.first(_WITHOUT_LOCK))
+        return Result(message.id, alarm.text, message)
     with LocalLock(alarm.key) as lock:
-        before = lock.note()
-        share = _HOLDER if (yield from _locked(lock, deadline.first(_HOLDER))) else _WITHOUT_LOCK
-        note = lock.note()
-        key, _, message_id = note.partition(" ")
-        if key == alarm.key and note != before:
-            return Result(message_id)
-        mine = deadline.first(share)
-        if (found := (yield from _look(alarm, mine.first(_LOOKING)))) is not None:
-            return Result(found.id)
-        message = yield from _send(alarm, mine)
-        lock.leave(f"{alarm.key} {message.id}")
-        return _sent(message)
+        before = _note(lock, alarm)
+        share = _HOLDER if (yield from _locked(lock, alarm, before, deadline.first(_HOLDER))) else _WITHOUT_LOCK
+        note = _note(lock, alarm)
+        if note is not None and note != before:
+            return Result(note.message_id, note.text)
+        return (yield from _look_and_send(alarm, lock, note, deadline.first(share)))
 
 
-def _sent(message: Message) -> Result:
-    return Result(message.id, message)
+def _look_and_send(alarm: Alarm, lock: LocalLock, note: Note | None, deadline: Deadline) -> Steps[Result]:
+    sent = None
+    evidence = yield from _look(alarm, note, deadline.first(_LOOKING))
+    if evidence is None:
+        sent = yield from _send(alarm, deadline)
+        evidence = _seen(alarm, sent, alarm.text)
+    lock.leave(msgspec.json.encode(replace(evidence, left_at=time.time())).decode())
+    return Result(evidence.message_id, evidence.text, sent)
 
 
-def _locked(lock: LocalLock, deadline: Deadline) -> Steps[bool]:
-    """Wait for the lock; ``False`` when the time is over."""
+def _locked(lock: LocalLock, alarm: Alarm, before: Note | None, deadline: Deadline) -> Steps[bool]:
+    """Wait for the lock, or for a new note; ``False`` when the time is over."""
     while not lock.take():
+        if _note(lock, alarm) != before:
+            return True
         if deadline.left() < _LOCK_POLL_SECONDS:
             log.warning("Another process of this machine has been sending such an alarm for too long; not waiting")
             return False
@@ -118,10 +144,52 @@ def _locked(lock: LocalLock, deadline: Deadline) -> Steps[bool]:
     return True
 
 
-def _look(alarm: Alarm, deadline: Deadline) -> Steps[Message | None]:
-    """Look for a message with the alarm's key; a search that fails counts as nothing found."""
+def _note(lock: LocalLock, alarm: Alarm) -> Note | None:
+    """Read the note about this alarm; ``None`` where there is none, or one about another alarm."""
+    try:
+        note = msgspec.json.decode(lock.note(), type=Note)
+    except msgspec.DecodeError:
+        return None
+    return note if note.key == alarm.key else None
+
+
+def _seen(alarm: Alarm, message: Message, text: str | None) -> Note:
+    now = time.time()
+    return Note(alarm.key, message.id, text, message.timestamp.timestamp() if message.timestamp else now, now)
+
+
+def _look(alarm: Alarm, note: Note | None, deadline: Deadline) -> Steps[Note | None]:
+    """Look whether the alarm has gone out; a search that fails counts as nothing found."""
     since = datetime.now(UTC) - min(alarm.once_per, _LONGEST_SILENCE)
-    steps = search(
+    if note is not None and note.sent_at >= since.timestamp() and (yield from _is_confirmed(note, deadline)):
+        return note
+    try:
+        found = yield from _search(alarm, since, deadline)
+    except MessaggiSmsError as error:
+        log.warning("Cannot see whether this alarm has gone out already: %s", error)
+        return None
+    return None if found is None else _seen(alarm, found, mark_of(found, "text"))
+
+
+def _is_confirmed(note: Note, deadline: Deadline) -> Steps[bool]:
+    """Ask the gateway for the message that a note names; ``False`` if it has no such message any more."""
+    try:
+        call = calls.get_message(note.message_id)
+        message: Message = yield replace(call, within_seconds=_seconds_to_look(deadline))
+    except MessageNotFoundError:
+        return False
+    except MessaggiSmsError as error:
+        log.warning(
+            "Cannot ask the gateway for message %s: %s. It was seen there %.0f s ago, and it told this",
+            note.message_id, error, time.time() - note.left_at,
+        )  # fmt: skip
+        return True
+    return key_of(message) == note.key
+
+
+def _search(alarm: Alarm, since: datetime, deadline: Deadline) -> Steps[Message | None]:
+    """Search for a message with the alarm's key that was sent since then."""
+    found = yield from search(
         alarm.key,
         sender=alarm.sender,
         not_before=since,
@@ -129,18 +197,13 @@ def _look(alarm: Alarm, deadline: Deadline) -> Steps[Message | None]:
         limit=MAX_LOOK_UPS,
         within_seconds=lambda: _seconds_to_look(deadline),
     )
-    try:
-        found = yield from steps
-    except MessaggiSmsError as error:
-        log.warning("Cannot see whether this alarm has gone out already: %s", error)
-        return None
     # The list may come without times; the message itself has one.
     return found if found is None or found.timestamp is None or found.timestamp >= since else None
 
 
 def _seconds_to_look(deadline: Deadline) -> float:
     """
-    Say how long the next call of a search may take.
+    Say how long the next call may take.
 
     :raises MessaggiSmsError: The time to look is over.
     """
@@ -164,14 +227,17 @@ def _send(alarm: Alarm, deadline: Deadline) -> Steps[Message]:
 
 def _settle(alarm: Alarm, deadline: Deadline, began: datetime, cause: MessaggiSmsError) -> Steps[Message]:
     """Look whether the gateway accepted this attempt."""
-    since_then = replace(alarm, once_per=datetime.now(UTC) - began + CLOCK_SKEW)
     for pause in _SETTLE_PAUSES_SECONDS:
         if deadline.left() <= pause:
             break
         yield Pause(pause)
-        found = yield from _look(since_then, deadline)
-        if found is not None and attempt_of(found) == alarm.attempt:
-            return found
+        try:
+            found = yield from _search(alarm, began - CLOCK_SKEW, deadline)
+        except MessaggiSmsError as error:
+            log.warning("Cannot see whether the gateway has this alarm: %s", error)
+        else:
+            if found is not None and mark_of(found, "attempt") == alarm.attempt:
+                return found
     raise OutcomeUnknownError(
         f"this alarm may be lost: {cause}. The gateway does not show a message with the key {alarm.key} in "
         "options.custom. It was not sent again, because it may still arrive"

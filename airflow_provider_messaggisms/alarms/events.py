@@ -7,6 +7,7 @@ Airflow gives a different context in each place:
 - A task's callback in the dag-processor, after a kill, has ``ti`` without a state and no ``exception``.
 - A DAG's callback has a ``reason``.
 - A deadline's callback has only ``dag_run``, as a dict, and ``deadline``.
+- A notifier that a task calls itself gets the task's own context, or a part of it such as ``task_instance``.
 - A run without a logical date lacks ``ds``, ``ts`` and the like.
 
 :func:`event_of` uses what is there and asks Airflow for nothing. It never touches ``task_state_store``, which hangs in
@@ -24,7 +25,7 @@ from airflow_provider_messaggisms.gateway.phone import mask_numbers
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 from airflow_provider_messaggisms.gateway.sms_text import whole_characters
 
-Kind = Literal["failed", "retry", "succeeded", "skipped", "started", "late"]
+Kind = Literal["failed", "retry", "succeeded", "skipped", "started", "late", "question"]
 
 #: The callbacks that a task or a DAG may have, and the event of each.
 _CALLBACKS: dict[str, Kind] = {
@@ -52,8 +53,11 @@ class Event(RedactedStruct, frozen=True):
     :param tries: How many tries the task has in all.
     :param occasion: Tells events of one run apart that agree in all else: how often the run was cleared, or the id of
         the deadline.
-    :param why: One line: the error, why the run failed, or when it was due; empty where Airflow does not say.
+    :param why: One line: the error, why the run failed, when it was due, or what is asked; empty where Airflow does not
+        say.
     :param error: The whole text of the error.
+    :param run_started: When the run began. A run that is deleted and made again under its id begins anew, and one that
+        is cleared after its end does. Empty where Airflow does not say.
     """
 
     _shown = ("name",)
@@ -67,6 +71,7 @@ class Event(RedactedStruct, frozen=True):
     occasion: str = ""
     why: str = ""
     error: str = ""
+    run_started: str = ""
 
     @property
     def name(self) -> str:
@@ -92,28 +97,29 @@ def index_of(map_index: int | None) -> str:
     return "" if map_index is None else f"[{map_index}]"
 
 
-def event_of(context: Mapping[str, Any], callback: Any = None) -> Event:
+def event_of(context: Mapping[str, Any], callback: Any = None, raised: BaseException | None = None) -> Event:
     """
     Read what happened from a callback's context.
 
-    :param callback: The object that Airflow calls. The list of callbacks that holds it tells the kind of event, which
-        the context does not always do.
+    :param callback: The object that is called. The list of callbacks that holds it tells the kind of event, which the
+        context does not always do.
+    :param raised: The error that is being handled where it is called.
     """
     if "deadline" in context:
         return _late(context)
     if "blocking_task_list" in context:  # Airflow 2's sla_miss_callback
         dag_id, run_id = _ids(context)
-        return Event(kind="late", dag_id=dag_id, run_id=run_id, why="missed its SLA")
-    if "reason" in context or not context.get("ti"):
+        return Event("late", dag_id, run_id, why="missed its SLA")
+    if "reason" in context or not _task_instance(context):
         return _of_run(context, callback)
-    return _of_task(context, callback)
+    return _of_task(context, callback, raised)
 
 
 def _late(context: Mapping[str, Any]) -> Event:
     dag_id, run_id = _ids(context)
     deadline = context["deadline"]
     due = _minute(_text_of(deadline, "deadline_time"))
-    return Event(kind="late", dag_id=dag_id, run_id=run_id, occasion=_text_of(deadline, "id"), why=f"was due {due}")
+    return Event("late", dag_id, run_id, occasion=_text_of(deadline, "id"), why=f"was due {due}")
 
 
 def _of_run(context: Mapping[str, Any], callback: Any) -> Event:
@@ -121,43 +127,76 @@ def _of_run(context: Mapping[str, Any], callback: Any) -> Event:
     reason = str(context.get("reason") or "")
     kind = _kind_by_list(context.get("dag"), callback) or ("succeeded" if reason == "success" else "failed")
     why = reason.replace("_", " ") if kind == "failed" else ""
-    ti = context.get("ti")
+    ti = _task_instance(context)
     # Airflow 2 gives any task instance of the run, Airflow 3 the one to blame, without its state.
     if ti is not None and reason == "task_failure" and _text_of(ti, "state") in ("", "failed"):
         why += f": {ti.task_id}{index_of(_map_index(ti))}"
     cleared = _text_of(context.get("dag_run"), "clear_number")
-    return Event(kind=kind, dag_id=dag_id, run_id=run_id, occasion=cleared, why=why)
+    return Event(kind, dag_id, run_id, occasion=cleared, why=why, run_started=_run_started(context))
 
 
-def _of_task(context: Mapping[str, Any], callback: Any) -> Event:
-    ti, error = context["ti"], context.get("exception")
+def _of_task(context: Mapping[str, Any], callback: Any, raised: BaseException | None) -> Event:
+    ti = _task_instance(context)
+    task = context.get("task") or _get(ti, "task")
     dag_id, run_id = _ids(context)
     try_number = _get(ti, "try_number")
     tries = (_get(ti, "max_tries") or 0) + 1
-    kind = _kind_by_list(context.get("task"), callback) or _STATES.get(_text_of(ti, "state"))
+    kind = _kind_by_list(task, callback) or _kind_by_state(ti, task, callback, raised)
     if kind is None:  # in the dag-processor, which runs callbacks of failures only
         kind = "retry" if try_number and try_number < tries else "failed"
-    why = _first_line(error)
-    if not why and kind in ("failed", "retry"):
-        why = "no error known: killed, lost or cleared"
+    error = context.get("exception") or (raised if kind == "failed" else None)
     return Event(
-        kind=kind,
-        dag_id=dag_id,
-        run_id=run_id,
+        kind,
+        dag_id,
+        run_id,
         task_id=ti.task_id,
         map_index=_map_index(ti),
         try_number=try_number,
         tries=max(tries, try_number or 0),
-        why=why,
+        why=_why(kind, error, task),
         error=error_text(error),
+        run_started=_run_started(context),
     )
 
 
+def _kind_by_state(ti: Any, task: Any, callback: Any, raised: BaseException | None) -> Kind | None:
+    """Tell the kind of event by the state of the task instance, and by what a running task is doing."""
+    kind = _STATES.get(_text_of(ti, "state"))
+    if kind != "started":
+        return kind
+    if _asks(task) and (raised is None or _holds(_get(task, "notifiers"), callback)):
+        return "question"
+    return kind if raised is None else "failed"
+
+
+def _asks(task: Any) -> bool:
+    """Tell whether a task asks a person: one of Airflow's human-in-the-loop operators (3.1 and newer)."""
+    return all(hasattr(task, name) for name in ("subject", "options", "notifiers"))
+
+
+def _why(kind: Kind, error: Any, task: Any) -> str:
+    if kind == "question":
+        return whole_characters(str(_get(task, "subject"))).strip()
+    why = _first_line(error)
+    if not why and kind in ("failed", "retry"):
+        return "no error known: killed, lost or cleared"
+    return why
+
+
+def _task_instance(context: Mapping[str, Any]) -> Any:
+    return context.get("ti") or context.get("task_instance")
+
+
 def _ids(context: Mapping[str, Any]) -> tuple[str, str]:
-    dag_run, ti, dag = context.get("dag_run"), context.get("ti"), context.get("dag")
+    dag_run, ti, dag = context.get("dag_run"), _task_instance(context), context.get("dag")
     dag_id = _text_of(dag_run, "dag_id") or _text_of(ti, "dag_id") or _text_of(dag, "dag_id")
     run_id = context.get("run_id") or _text_of(dag_run, "run_id") or _text_of(dag_run, "dag_run_id")
     return dag_id, str(run_id or _text_of(ti, "run_id"))
+
+
+def _run_started(context: Mapping[str, Any]) -> str:
+    started = _get(context.get("dag_run"), "start_date")
+    return started.astimezone(UTC).isoformat() if isinstance(started, datetime) else str(started or "")
 
 
 def _kind_by_list(owner: Any, callback: Any) -> Kind | None:

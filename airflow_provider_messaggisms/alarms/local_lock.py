@@ -23,7 +23,7 @@ from typing import Self
 
 log = logging.getLogger(__name__)
 
-_MAX_NOTE_BYTES = 200
+_MAX_NOTE_BYTES = 400
 
 
 class LocalLock:
@@ -74,7 +74,7 @@ class LocalLock:
         return note.decode(errors="replace")
 
     def leave(self, note: str) -> None:
-        """Replace the note, if possible. At most 200 bytes are kept."""
+        """Replace the note, if possible. At most 400 bytes are kept."""
         if self._file is not None:
             with suppress(OSError):
                 written = note.encode(errors="replace")[:_MAX_NOTE_BYTES]

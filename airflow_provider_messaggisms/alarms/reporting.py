@@ -40,12 +40,17 @@ def report(alarm: Alarm, result: Result) -> None:
     :raises DeliveryError: The gateway calls all its recipients invalid.
     """
     if result.sent is None:
-        log.info(
-            "Staying silent: message %s told this already (alarm_key %r, once per %s)",
-            result.message_id, alarm.name, alarm.once_per,
-        )  # fmt: skip
-        return
-    _report_sent(alarm, result.sent)
+        _report_silence(alarm, result)
+    else:
+        _report_sent(alarm, result.sent)
+
+
+def _report_silence(alarm: Alarm, result: Result) -> None:
+    known = (result.message_id, alarm.name, alarm.once_per)
+    if alarm.has_own_key and result.text not in (None, alarm.text):
+        log.warning("Staying silent: message %s told another text (alarm_key %r, once per %s)", *known)
+    else:
+        log.info("Staying silent: message %s told this already (alarm_key %r, once per %s)", *known)
 
 
 def _report_sent(alarm: Alarm, message: Message) -> None:

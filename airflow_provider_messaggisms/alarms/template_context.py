@@ -17,7 +17,7 @@ from airflow_provider_messaggisms.alarms.events import Event
 
 def completed(context: Any, event: Event) -> Any:
     """
-    Copy a context and add ``dag``, ``run_id``, ``params`` and ``var`` where they are missing.
+    Copy a context and add ``dag``, ``run_id``, ``ti``, ``params`` and ``var`` where they are missing.
 
     The context of a deadline has no DAG, so its ``params`` are only what the run was triggered with.
     """
@@ -28,6 +28,8 @@ def completed(context: Any, event: Event) -> Any:
         "params": _params(context),
         "var": {"value": _Variables(json=False), "json": _Variables(json=True)},
     }
+    if (ti := context.get("ti") or context.get("task_instance")) is not None:
+        missing |= {"ti": ti, "task_instance": ti}
     for name, value in missing.items():
         if name not in context:
             context[name] = value

@@ -8,6 +8,8 @@ Wording: an event becomes a text that is useful on a telephone, in as few SMS pa
     ConnectionError: no route to host
     https://airflow.example.com/dags/etl
 
+A question has its subject in the place of the error, and no run: the link leads to where one answers.
+
 The first line stays, then the run, then a link if one fits beside the beginning of the error. The error takes the room
 that is left and is cut in its middle. A notifier's own text is cut in the same order: the error within it first, then
 the words, a link never. An error is not a template: ``{{name}}`` in it is written ``((name))``.
@@ -33,6 +35,7 @@ _HEADLINES = {
     "skipped": "Skipped",
     "started": "Started",
     "late": "Late",
+    "question": "Answer needed",
 }
 # A link ends before a bracket, a quote or the sign that ends a sentence.
 _LINK = r"https?://[^\s<>\"'‘’“”«»…]*[^\s<>\"'‘’“”«»….,:;!?)\]}]"
@@ -97,7 +100,7 @@ def links_of(event: Event) -> Iterator[str]:
 
 def links_to(event: Event, base_url: str | None, *, airflow_2: bool) -> Iterator[str]:
     """
-    Link to the task, its run and its DAG in Airflow's UI, in this order.
+    Link to the task, its run and its DAG in Airflow's UI, in this order; for a question to the page that takes answers.
 
     :param base_url: The address of the UI. Without it, or where it means the machine itself, there is no link: it would
         be useless on a telephone.
@@ -105,7 +108,9 @@ def links_to(event: Event, base_url: str | None, *, airflow_2: bool) -> Iterator
     host = urlsplit(base_url or "").hostname or ""
     if host in ("", "localhost") or host.startswith("127."):
         return
-    dag = f"{str(base_url).rstrip('/')}/dags/{quote(event.dag_id)}"
+    page = "/required_actions" if event.kind == "question" else ""
+    base = str(base_url).rstrip("/")
+    dag = f"{base}/dags/{quote(event.dag_id)}"
     run = f"{dag}/grid?dag_run_id={quote(event.run_id)}" if airflow_2 else f"{dag}/runs/{quote(event.run_id)}"
     if event.run_id and event.task_id:
         if airflow_2:
@@ -113,10 +118,12 @@ def links_to(event: Event, base_url: str | None, *, airflow_2: bool) -> Iterator
             yield f"{run}&task_id={quote(event.task_id)}{index}"
         else:
             index = "" if event.map_index is None else f"/mapped/{event.map_index}"
-            yield f"{run}/tasks/{quote(event.task_id)}{index}"
+            yield f"{run}/tasks/{quote(event.task_id)}{index}{page}"
     if event.run_id:
-        yield run
-    yield dag
+        yield run + page
+    yield dag + page
+    if page:
+        yield base + page
 
 
 def _pieces(event: Event) -> list[Piece]:
@@ -126,7 +133,7 @@ def _pieces(event: Event) -> list[Piece]:
     if event.try_number and event.tries and event.kind in ("failed", "retry"):
         what += f", try {event.try_number}/{event.tries}"
     pieces = [Piece(f"{_HEADLINES[event.kind]}: {what}", _HEADLINE)]
-    if event.run_id:
+    if event.run_id and event.kind != "question":
         pieces.append(Piece(f"\nrun {event.run_id}", _RUN))
     if event.why:
         pieces.append(Piece("\n" + re.sub(_DOUBLE_BRACES, r"((\1))", event.why), _ERROR))

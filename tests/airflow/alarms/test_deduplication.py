@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -16,12 +17,13 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from airflow_provider_messaggisms.alarms.alarm import Alarm, marks
 from airflow_provider_messaggisms.alarms.deadline import Deadline
-from airflow_provider_messaggisms.alarms.deduplication import MAX_LOOK_UPS, Result, send_once
+from airflow_provider_messaggisms.alarms.deduplication import MAX_LOOK_UPS, Note, Result, send_once
 from airflow_provider_messaggisms.alarms.local_lock import LocalLock
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.exceptions import (
@@ -55,7 +57,8 @@ class Clock:
 class Driver:
     """Makes calls at the emulator, one by one; a pause moves the clock."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, new_machine: Callable[[], None]) -> None:
+        self.new_machine = new_machine
         self.transport = SyncTransport(Settings(gateway.url, gateway.token))
         self.clock = Clock()
         self.limits: list[float | None] = []
@@ -93,13 +96,21 @@ class Driver:
 
 @pytest.fixture
 def driver(messaggisms_gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return Driver(messaggisms_gateway)
+    machines = count()
+
+    def new_machine() -> None:
+        """Go on where no process has left a lock or a note."""
+        folder = tmp_path / str(next(machines))
+        folder.mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(folder))
+
+    new_machine()
+    return Driver(messaggisms_gateway, new_machine)
 
 
 def alarm(key: str = "storm", *, minutes: float = 60, sender: str = "Airflow") -> Alarm:
     attempt = uuid4().hex
-    custom = marks(key, attempt, {"dag_id": "etl"})
+    custom = marks(key, attempt, "digest", {"dag_id": "etl"})
     post = calls.send_message(MessageContent(sender=sender, body="Backup failed", custom=custom), [ADDRESSEE])
     return Alarm(
         key=key,
@@ -107,6 +118,8 @@ def alarm(key: str = "storm", *, minutes: float = 60, sender: str = "Airflow") -
         sender=sender,
         once_per=timedelta(minutes=minutes),
         attempt=attempt,
+        text="digest",
+        has_own_key=False,
         post=post,
         cost="1 SMS part(s)",
     )
@@ -137,7 +150,7 @@ def test_the_first_alarm_looks_and_goes_out(driver: Driver, messaggisms_gateway:
 
 def test_the_second_one_stays_silent_and_names_the_first(driver: Driver, messaggisms_gateway: Gateway) -> None:
     first = driver.run(send_once(alarm(), driver.deadline()))
-    assert driver.run(send_once(alarm(), driver.deadline())) == Result(first.message_id)
+    assert driver.run(send_once(alarm(), driver.deadline())) == Result(first.message_id, "digest")
     assert len(messaggisms_gateway.inbox()) == 1
 
 
@@ -155,6 +168,7 @@ def test_it_is_silent_for_once_per(
     then = datetime.now(UTC) - timedelta(minutes=minutes_ago)
     messaggisms_gateway.reset(now=then.isoformat())
     driver.run(send_once(alarm(minutes=15), driver.deadline()))
+    driver.new_machine()
     before = len(messaggisms_gateway.requests())
     assert (driver.run(send_once(alarm(minutes=15), driver.deadline())).sent is None) is silent
     # What is too old is not even read.
@@ -172,6 +186,7 @@ def test_a_failed_search_leads_to_a_send(
     driver: Driver, messaggisms_gateway: Gateway, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     driver.run(send_once(alarm(), driver.deadline()))
+    driver.new_machine()
     messaggisms_gateway.fail_next(kind, method="GET")
     result = driver.run(send_once(alarm(), driver.deadline()))
     assert result.sent
@@ -181,6 +196,7 @@ def test_a_failed_search_leads_to_a_send(
 
 def test_a_search_ends_when_half_of_the_time_is_over(driver: Driver, messaggisms_gateway: Gateway) -> None:
     driver.run(send_once(alarm(), driver.deadline()))
+    driver.new_machine()
 
     def take_eleven_seconds() -> None:
         driver.clock.now += 11
@@ -200,6 +216,7 @@ def test_a_search_reads_a_limited_number_of_messages(driver: Driver, messaggisms
     messaggisms_gateway.advance(1)
     for number in range(MAX_LOOK_UPS):
         driver.run(send_once(alarm(f"newer {number}", minutes=0), driver.deadline()))
+    driver.new_machine()
     before = len(messaggisms_gateway.requests())
     result = driver.run(send_once(alarm("old"), driver.deadline()))
     assert result.sent
@@ -275,7 +292,7 @@ def test_waiting_callbacks_read_the_note_and_do_not_ask_the_gateway(driver: Driv
         assert isinstance(next(other), Pause)
     sent = driver.end(first, driver.make(first.send(driver.make(listing))))
     for other in others:
-        assert driver.end(other) == Result(sent.message_id)
+        assert driver.end(other) == Result(sent.message_id, "digest")
 
 
 def test_a_note_about_another_alarm_is_ignored(driver: Driver, messaggisms_gateway: Gateway) -> None:
@@ -283,9 +300,58 @@ def test_a_note_about_another_alarm_is_ignored(driver: Driver, messaggisms_gatew
         assert other.take()
         waiting = send_once(alarm(), driver.deadline())
         assert isinstance(next(waiting), Pause)
-        other.leave(f"{same_file_as('storm')} another-message")
+        note = Note(same_file_as("storm"), "another-message", "digest", time.time(), time.time())
+        other.leave(msgspec.json.encode(note).decode())
     assert driver.run(waiting).sent
     assert methods(messaggisms_gateway) == ["GET", "POST"]
+
+
+def test_a_later_callback_asks_only_for_the_message_of_the_note(driver: Driver, messaggisms_gateway: Gateway) -> None:
+    first = driver.run(send_once(alarm(), driver.deadline()))
+    before = len(messaggisms_gateway.requests())
+    assert driver.run(send_once(alarm(), driver.deadline())) == Result(first.message_id, "digest")
+    (exchange,) = messaggisms_gateway.requests()[before:]
+    assert (exchange.method, exchange.path) == ("GET", "/messages/{id}")
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "status_before", "malformed", "expired_token"])
+def test_a_note_is_enough_when_the_gateway_cannot_say(
+    driver: Driver, messaggisms_gateway: Gateway, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = driver.run(send_once(alarm(), driver.deadline()))
+    messaggisms_gateway.fail_next(kind, method="GET", times=0)
+    assert driver.run(send_once(alarm(), driver.deadline())) == Result(first.message_id, "digest")
+    assert f"Cannot ask the gateway for message {first.message_id}" in caplog.text
+
+
+def test_a_note_counts_no_longer_than_once_per(driver: Driver, messaggisms_gateway: Gateway) -> None:
+    messaggisms_gateway.reset(now=(datetime.now(UTC) - timedelta(minutes=16)).isoformat())
+    driver.run(send_once(alarm(minutes=15), driver.deadline()))
+    messaggisms_gateway.fail_next("drop_before", method="GET", times=0)
+    assert driver.run(send_once(alarm(minutes=15), driver.deadline())).sent
+
+
+def test_a_found_alarm_is_noted_for_those_who_wait(driver: Driver, messaggisms_gateway: Gateway) -> None:
+    elsewhere = driver.run(send_once(alarm(), driver.deadline()))
+    driver.new_machine()
+    finding, *waiting = [send_once(alarm(), driver.deadline()) for _ in range(4)]
+    listing = next(finding)
+    for one in waiting:
+        assert isinstance(next(one), Pause)
+    reading = finding.send(driver.make(listing))
+    assert driver.end(finding, driver.make(reading)) == Result(elsewhere.message_id, "digest")
+    for one in waiting:
+        assert driver.end(one) == Result(elsewhere.message_id, "digest")
+
+
+def test_those_who_wait_need_the_note_and_not_the_lock(driver: Driver) -> None:
+    with LocalLock("storm") as holder:
+        assert holder.take()
+        waiting = send_once(alarm(), driver.deadline())
+        assert isinstance(next(waiting), Pause)
+        note = Note("storm", "the-message", "digest", time.time(), time.time())
+        holder.leave(msgspec.json.encode(note).decode())
+        assert driver.end(waiting) == Result("the-message", "digest")
 
 
 def test_an_old_note_is_not_enough_to_stay_silent(driver: Driver, messaggisms_gateway: Gateway) -> None:
