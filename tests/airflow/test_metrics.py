@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import Stats
 
-from airflow_provider_messaggisms import metrics
 from airflow_provider_messaggisms.exceptions import GatewayUnavailableError
 from airflow_provider_messaggisms.metrics import Metrics
 
