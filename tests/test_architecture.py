@@ -51,7 +51,7 @@ LAYERS = (
         "transport.sync_transport",
         "waiting.trigger_event",
     },
-    {"hooks", "sending.recipient_files", "sending.run_age", "sending.task_state"},
+    {"hooks", "sending.due_time", "sending.recipient_files", "sending.run_age", "sending.task_state"},
     {"sending.exactly_once", "sending.summary", "sending.transactions", "waiting.shared_client"},
     {"triggers"},
     {"sending.send_arguments", "sending.sending_operator", "waiting.waiting_operator"},

@@ -75,8 +75,8 @@ def read_quiet_hours(value: str | None, *, timezone: str) -> QuietHours | None:
         raise ConfigurationError(
             f"quiet_hours: {str(value)[:40]!r} is not a span of the day; write it like 21:00-08:00, or leave it empty"
         )
-    numbers = [int(part) for part in found.groups()]
-    start, end = time(*numbers[:2]), time(*numbers[2:])
+    hour, minute, last_hour, last_minute = map(int, found.groups())
+    start, end = time(hour, minute), time(last_hour, last_minute)
     if start == end:
         raise ConfigurationError(
             f"quiet_hours: they begin and end at {start:%H:%M}, so no SMS could ever go out; leave them empty for none"

@@ -40,19 +40,19 @@ def check_send_only_within(value: Any) -> None:
 
 
 def why_too_old(
-    context: Mapping[str, Any], within: timedelta | None, *, at: datetime, send_at: datetime | None = None
+    context: Mapping[str, Any], within: timedelta | None, *, at: datetime, planned: datetime | None = None
 ) -> str | None:
     """
     Say why a run's message is too old to be sent; ``None`` if it is not.
 
     :param within: How long after the run's moment it may be sent. ``None``: always.
     :param at: When it would be sent, aware.
-    :param send_at: The moment for which the DAG author planned it. The age counts from there if that is later.
+    :param planned: For when the DAG author planned it. The age counts from there if that is later.
     """
     moment = run_moment(context)
     if within is None or moment is None:
         return None
-    moment = moment if send_at is None else max(moment, send_at)
+    moment = moment if planned is None else max(moment, planned)
     age = at - moment
     if age <= within:
         return None

@@ -91,9 +91,11 @@ def test_quiet_hours_that_the_clocks_skip_altogether_are_none() -> None:
 
 
 @given(
-    start=st.times(), length=st.integers(1, 22 * 60), timezone=st.sampled_from([ROME, "America/Santiago", "Asia/Tokyo"]),
+    start=st.times(),
+    length=st.integers(1, 22 * 60),
+    timezone=st.sampled_from([ROME, "America/Santiago", "Asia/Tokyo"]),
     moment=st.datetimes(datetime(2024, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)),
-)  # fmt: skip
+)
 def test_the_end_is_near_ahead_and_not_quiet(start: time, length: int, timezone: str, moment: datetime) -> None:
     begin = datetime(2024, 1, 1, start.hour, start.minute)
     end = (begin + timedelta(minutes=length)).time()

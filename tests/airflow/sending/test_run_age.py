@@ -61,10 +61,10 @@ def test_later_is_too_old_and_says_by_how_much() -> None:
 
 def test_a_planned_moment_renews_the_news() -> None:
     planned = DATA_END + timedelta(days=2)
-    assert why_too_old(run(**AIRFLOW_3), SIX_HOURS, at=planned + SIX_HOURS, send_at=planned) is None
-    assert why_too_old(run(**AIRFLOW_3), SIX_HOURS, at=planned + timedelta(hours=7), send_at=planned) is not None
+    assert why_too_old(run(**AIRFLOW_3), SIX_HOURS, at=planned + SIX_HOURS, planned=planned) is None
+    assert why_too_old(run(**AIRFLOW_3), SIX_HOURS, at=planned + timedelta(hours=7), planned=planned) is not None
     before = DATA_END - timedelta(days=1)
-    assert why_too_old(run(**AIRFLOW_3), SIX_HOURS, at=DATA_END + SIX_HOURS, send_at=before) is None
+    assert why_too_old(run(**AIRFLOW_3), SIX_HOURS, at=DATA_END + SIX_HOURS, planned=before) is None
 
 
 @pytest.mark.parametrize("context", [run(), run(**AIRFLOW_3)])
