@@ -32,7 +32,7 @@ from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 from airflow_provider_messaggisms.gateway.send_date import instant_of
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.links import store_page
+from airflow_provider_messaggisms.links import link_to_message
 from airflow_provider_messaggisms.permanent_errors import without_retries
 from airflow_provider_messaggisms.personal import personal_value
 from airflow_provider_messaggisms.sending.due_time import Plan, Wishes, plan
@@ -100,7 +100,7 @@ class SendingOperator(SendArguments):
                 self._clean_up(context, hook, exactly_once, error)
                 raise
             self._tell(context, message, recipients)
-            store_page(context, hook.settings, message.id)
+            link_to_message(self, context, hook.settings, message.id)
         return self.deliver(context, message.id)
 
     def _send_once(
