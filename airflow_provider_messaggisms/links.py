@@ -1,8 +1,10 @@
 """
 The link from a task in Airflow's UI to its message: in the vendor's console, or on the inbox page of the emulator.
 
-The connection says where the page is (:meth:`Settings.page_of`). A task stores the address as the XCom ``page``. A
-message without a page has no XCom, and Airflow shows no button.
+The connection says where the page is (:meth:`Settings.page_of`). The address becomes the XCom ``page``. Airflow 3
+stores it when the process of a task ends, from the links that the operator has then; on 2.11 the task stores it. So an
+operator has no link until its message is known: a task that fails before, a message without a page, and a process that
+only goes on with a wait store nothing and look nothing up.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -18,35 +21,35 @@ if TYPE_CHECKING:
 
 PAGE_KEY = "page"
 
-#: The XCom of the task that this process runs, or an empty text if it has none. Airflow 3 asks for the link in the
-#: process of the task: without this it would ask its API server for what the task has just stored there.
-_stored: dict[tuple[Any, ...], str] = {}
-
 
 class MessaggiSmsMessageLink(BaseOperatorLink):
-    """The button "Message"."""
+    """
+    The button "Message".
+
+    :param page: The page's address, in the process of the task.
+    """
 
     name = "Message"
+    xcom_key = PAGE_KEY
+
+    def __init__(self, page: str = "") -> None:
+        super().__init__()
+        self._page = page
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """Return the page's address; empty if there is none."""
-        page = _stored.get(_identity(ti_key))
-        if page is None:  # stored by another process
-            from airflow.providers.common.compat.sdk import XCom
+        """Return the page's address; empty if there is none. Airflow 2 asks for it in its web server."""
+        if self._page or AIRFLOW_V_3_0_PLUS:
+            return self._page
+        from airflow.providers.common.compat.sdk import XCom
 
-            page = XCom.get_value(ti_key=ti_key, key=PAGE_KEY)
-        return page or ""
+        return XCom.get_value(ti_key=ti_key, key=PAGE_KEY) or ""
 
 
-def store_page(context: Context, settings: Settings, message_id: str) -> None:
+def link_to_message(operator: Any, context: Context, settings: Settings, message_id: str) -> None:
     """Let Airflow's UI link a task to its message, if the message has a page."""
-    ti: Any = context["ti"]
-    page = settings.page_of(message_id) or ""
-    _stored.clear()
-    _stored[_identity(ti)] = page
-    if page:
-        ti.xcom_push(key=PAGE_KEY, value=page)
-
-
-def _identity(ti: Any) -> tuple[Any, ...]:
-    return ti.dag_id, ti.run_id, ti.task_id, ti.map_index
+    page = settings.page_of(message_id)
+    if not page:
+        return
+    operator.operator_extra_links = (MessaggiSmsMessageLink(page),)
+    if not AIRFLOW_V_3_0_PLUS:
+        context["ti"].xcom_push(key=PAGE_KEY, value=page)

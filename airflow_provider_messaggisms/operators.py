@@ -170,7 +170,8 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
         from airflow_provider_messaggisms.sending.task_state import TaskState
 
         stopped = self._running is not None and self._running.stopped
-        if not (getattr(error, "permanent", False) or stopped or _is_last_try(context)):
+        is_final = getattr(error, "permanent", False) or isinstance(error, AirflowSkipException)
+        if not (is_final or stopped or _is_last_try(context)):
             return
         try:
             open_id = TaskState(context).read().open_id if exactly_once is None else exactly_once.find_open()

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, BaseSensor
 from airflow_provider_messaggisms.airflow_internals import ChoosesPokeIntervals
 from airflow_provider_messaggisms.arguments import seconds_of
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.links import store_page
+from airflow_provider_messaggisms.links import link_to_message
 from airflow_provider_messaggisms.permanent_errors import without_retries
 from airflow_provider_messaggisms.waiting.waiting_operator import WaitingOperator
 
@@ -139,7 +139,7 @@ class MessaggiSmsDeliverySensor(ChoosesPokeIntervals, BaseSensorOperator, Waitin
 
     def _begin(self, context: Context) -> _Pokes:
         hook = self.new_hook()
-        store_page(context, hook.settings, self.message_id)
+        link_to_message(self, context, hook.settings, self.message_id)
         polls_before = _reschedules(context) if self.reschedule else 0
         return _Pokes(hook, self.new_poller(self.new_wait(context, self.message_id), polls_before=polls_before))
 

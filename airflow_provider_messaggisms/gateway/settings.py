@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
+from airflow_provider_messaggisms.gateway.quiet_hours import QuietHours, read_quiet_hours
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 from airflow_provider_messaggisms.gateway.sender import check_sender
 
@@ -59,6 +60,11 @@ FIELDS: dict[str, dict[str, Any]] = {
         "description": "Where a day begins for scheduled messages, as an IANA name.",
         "schema": {"type": ["string", "null"], "default": DEFAULT_TIMEZONE},
     },
+    "quiet_hours": {
+        "label": "Quiet hours",
+        "description": "From when to when send operators hold back, such as 21:00-08:00, in the time zone above.",
+        "schema": {"type": ["string", "null"]},
+    },
     "default_region": {
         "label": "Default region",
         "description": "Two letters, such as IT: the country of numbers written without an international prefix.",
@@ -96,6 +102,7 @@ class Settings(RedactedStruct, frozen=True):
     :param sender: Default sender of all messages, or ``None``.
     :param timeout_seconds: How long to wait for an answer. 1 to 120, default 30.
     :param timezone: IANA name of the zone in which the gateway's days begin. Default Europe/Rome.
+    :param quiet_hours: When send operators hold back, or ``None``. Alarms do not.
     :param default_region: ISO 3166 code of numbers written without a prefix, or ``None``.
     :param timestamp_send_format: ``strftime`` form of scheduled times, or ``None``: days only.
     :param console_url: http(s) address of the page of a message, with ``{message_id}`` in it, or ``None``.
@@ -109,6 +116,7 @@ class Settings(RedactedStruct, frozen=True):
         "sender",
         "timeout_seconds",
         "timezone",
+        "quiet_hours",
         "default_region",
         "timestamp_send_format",
         "price_per_part_eur",
@@ -119,6 +127,7 @@ class Settings(RedactedStruct, frozen=True):
     sender: str | None = None
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     timezone: str = DEFAULT_TIMEZONE
+    quiet_hours: QuietHours | None = None
     default_region: str | None = None
     timestamp_send_format: str | None = None
     console_url: str | None = None
@@ -149,7 +158,8 @@ class Settings(RedactedStruct, frozen=True):
             token=_token(password),
             sender=_sender(given.get("sender")),
             timeout_seconds=_timeout(given.get("timeout_seconds", DEFAULT_TIMEOUT_SECONDS)),
-            timezone=_timezone(given.get("timezone", DEFAULT_TIMEZONE)),
+            timezone=(timezone := _timezone(given.get("timezone", DEFAULT_TIMEZONE))),
+            quiet_hours=_quiet_hours(given.get("quiet_hours"), timezone),
             default_region=_region(given.get("default_region")),
             timestamp_send_format=_text("timestamp_send_format", given.get("timestamp_send_format")),
             console_url=_console_url(given.get("console_url")),
@@ -295,6 +305,13 @@ def _timezone(value: Any) -> str:
         raise ConfigurationError(
             f"connection, field timezone: {str(value)[:40]!r} is not an IANA time zone such as {DEFAULT_TIMEZONE}"
         ) from None
+
+
+def _quiet_hours(value: Any, timezone: str) -> QuietHours | None:
+    try:
+        return read_quiet_hours(value, timezone=timezone)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"connection, field {error}") from None
 
 
 def _region(value: Any) -> str | None:

@@ -8,16 +8,18 @@ when the task runs, before any money is spent.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Any, ClassVar, get_args
+from datetime import date, timedelta
+from typing import Any, ClassVar, Literal, get_args
 
-from airflow_provider_messaggisms.arguments import check_choice, check_literals, check_timedelta
+from airflow_provider_messaggisms.arguments import check_choice, check_literals, check_timedelta, literal
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.cost import OnTooLong, check_max_parts
+from airflow_provider_messaggisms.gateway.quiet_hours import read_quiet_hours
 from airflow_provider_messaggisms.gateway.recipients import OnInvalid, Validate
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.permanent_errors import without_retries
 from airflow_provider_messaggisms.personal_templates import PersonalTemplates
+from airflow_provider_messaggisms.sending.run_age import check_send_only_within
 from airflow_provider_messaggisms.waiting.waiting_operator import OptionallyWaitingOperator
 
 
@@ -40,6 +42,14 @@ class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
         task defers until then and holds no worker slot, unless it is only seconds away; the gateway sees nothing
         before. Templated.
     :param send_at_grace: How late it may still be sent when ``send_at`` is past. Default one hour.
+    :param if_too_late: What to do when it is later than that: ``fail`` (default) or ``skip`` the task.
+    :param send_only_within: Skip the task if its run is about a moment longer ago than this ``timedelta``, as in a
+        backfill or a catch-up: the end of its data interval, else the time for which it was scheduled, else its logical
+        date; with ``send_at``, that moment if it is later. Default: send however old it is.
+    :param quiet_hours: When no SMS goes out, such as ``21:00-08:00``, in the connection's time zone; the recipients'
+        own zones do not matter. The task defers until they end and holds no worker slot, then it sends. A ``send_at``
+        or ``timestamp_send`` that lies in them is refused if it is literal; otherwise it is moved to their end, with a
+        warning. Default: the connection's; ``""``: none.
     :param custom: Anything that JSON can hold, kept with the message. Templated.
     :param callback_url: http(s) address that the gateway tells each change of state. Templated.
     :param callback_field: Form field for that; without it the report is the raw body. Templated.
@@ -95,6 +105,9 @@ class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
         timestamp_send: Any = None,
         send_at: Any = None,
         send_at_grace: timedelta = timedelta(hours=1),
+        if_too_late: Literal["fail", "skip"] = "fail",
+        send_only_within: timedelta | None = None,
+        quiet_hours: str | None = None,
         custom: Any = None,
         callback_url: str | None = None,
         callback_field: str | None = None,
@@ -117,6 +130,11 @@ class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
         self.timestamp_send = timestamp_send
         self.send_at = send_at
         self.send_at_grace = send_at_grace
+        self.if_too_late = if_too_late
+        self.send_only_within = send_only_within
+        self.quiet_hours = quiet_hours
+        #: Whether the moment to send at is the same in every run.
+        self._is_moment_literal = _is_literal_moment(send_at) or _is_literal_moment(timestamp_send)
         self.custom = custom
         self.callback_url = callback_url
         self.callback_field = callback_field
@@ -140,6 +158,9 @@ class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
         check_choice("on_too_long", self.on_too_long, get_args(OnTooLong))
         check_max_parts(self.max_parts)
         check_timedelta("send_at_grace", self.send_at_grace)
+        check_choice("if_too_late", self.if_too_late, ("fail", "skip"))
+        check_send_only_within(self.send_only_within)
+        read_quiet_hours(self.quiet_hours, timezone="UTC")
         if self._recipients_required and self.recipients in (None, "", [], ()):
             raise ConfigurationError("recipients: at least one is required")
         check_literals(
@@ -152,3 +173,7 @@ class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
             callback_url=self.callback_url,
             callback_field=self.callback_field,
         )
+
+
+def _is_literal_moment(value: Any) -> bool:
+    return isinstance(value, date) or bool(literal(value, ""))

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow.providers.common.compat.sdk import AirflowSkipException
 from msgspec.structs import replace
 
 from airflow_provider_messaggisms.arguments import as_flag, as_number
@@ -21,6 +22,7 @@ from airflow_provider_messaggisms.gateway.content import MessageContent
 from airflow_provider_messaggisms.gateway.cost import PartsCounter, count_parts
 from airflow_provider_messaggisms.gateway.idempotency import LOOKUP_PAUSES_SECONDS, checked_key
 from airflow_provider_messaggisms.gateway.models import Message
+from airflow_provider_messaggisms.gateway.quiet_hours import read_quiet_hours
 from airflow_provider_messaggisms.gateway.recipients import (
     RecipientList,
     check_placeholders,
@@ -28,10 +30,13 @@ from airflow_provider_messaggisms.gateway.recipients import (
 )
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 from airflow_provider_messaggisms.gateway.send_date import instant_of
+from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.links import store_page
+from airflow_provider_messaggisms.links import link_to_message
 from airflow_provider_messaggisms.permanent_errors import without_retries
 from airflow_provider_messaggisms.personal import personal_value
+from airflow_provider_messaggisms.sending.due_time import Plan, Wishes, plan
+from airflow_provider_messaggisms.sending.run_age import why_too_old
 from airflow_provider_messaggisms.sending.send_arguments import SendArguments
 from airflow_provider_messaggisms.sending.summary import check_accepted, log_dropped, log_summary, summary_of
 
@@ -70,12 +75,12 @@ class SendingOperator(SendArguments):
     lookup_pauses_seconds: ClassVar[tuple[float, ...]] = LOOKUP_PAUSES_SECONDS
 
     def execute(self, context: Context) -> str:
-        """Check everything, wait until ``send_at`` if there is one, send; return the message's id."""
+        """Check everything, wait until ``send_at`` or the end of quiet hours, send; return the message's id."""
         return self._execute(context)
 
     def execute_at(self, context: Context, event: Any = None) -> str:
         """
-        Go on when the moment ``send_at`` has come.
+        Go on when the moment to send has come.
 
         :param event: That moment. The template of ``send_at`` is rendered again by now and may name a later one.
         """
@@ -83,24 +88,28 @@ class SendingOperator(SendArguments):
 
     def _execute(self, context: Context, waited_until: datetime | None = None) -> str:
         with without_retries(), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
+            if context["ti"].try_number <= 1 and not (self.send_at or self.timestamp_send):
+                self._skip_old_news(context, self._now())  # a backfill reads nothing and asks for nothing
             exactly_once: ExactlyOnce | None = None
             try:
                 recipients = self._read_recipients(hook)
                 log_dropped(recipients.dropped)
                 exactly_once = self._exactly_once(hook, context, recipients.numbers)
-                message = self._send_once(exactly_once, recipients, waited_until)
+                message = self._send_once(context, exactly_once, recipients, waited_until)
             except Exception as error:
                 self._clean_up(context, hook, exactly_once, error)
                 raise
             self._tell(context, message, recipients)
-            store_page(context, hook.settings, message.id)
+            link_to_message(self, context, hook.settings, message.id)
         return self.deliver(context, message.id)
 
-    def _send_once(self, exactly_once: ExactlyOnce, recipients: Recipients, waited_until: datetime | None) -> Message:
+    def _send_once(
+        self, context: Context, exactly_once: ExactlyOnce, recipients: Recipients, waited_until: datetime | None
+    ) -> Message:
         try:
             outgoing = self._compose(exactly_once, recipients)
-            self._wait_until_due(waited_until)
-        except ConfigurationError:
+            outgoing = self._wait_until_due(context, exactly_once, outgoing, waited_until)
+        except (ConfigurationError, AirflowSkipException):
             # What is wrong now, such as a day that is past, does not matter if an earlier try has sent the message.
             if (sent := exactly_once.find_sent()) is None:
                 raise
@@ -176,30 +185,69 @@ class SendingOperator(SendArguments):
 
     # --- sending ------------------------------------------------------------------------------------------------------
 
-    def _wait_until_due(self, waited_until: datetime | None) -> None:
+    def _wait_until_due(
+        self, context: Context, exactly_once: ExactlyOnce, outgoing: Outgoing, waited_until: datetime | None
+    ) -> Outgoing:
         """
-        Wait until ``send_at``, without holding a worker slot for long.
+        Wait until the message may go out, without holding a worker slot for long; give it as it may then be sent.
 
-        :raises ConfigurationError: The moment is long past, or ``timestamp_send`` is given too.
+        :raises ConfigurationError: The moment is long past or quiet, or ``timestamp_send`` is given too.
+        :raises AirflowSkipException: It is too late, or the news too old, and the DAG author wants to skip it then.
         """
-        if self.send_at in (None, ""):
-            return
-        if self.timestamp_send not in (None, ""):
+        wishes = self._wishes(context, exactly_once.hook.settings, outgoing.content.timestamp_send, waited_until)
+        now = self._now()
+        when = plan(wishes, now)
+        self._skip_old_news(context, when.at, when.planned)
+        if wishes.send_at is not None:
+            self._check_grace(when, now)
+        if when.at > now:
+            is_due = when.planned is None or when.planned <= now  # only quiet hours delay it
+            if is_due and exactly_once.find_sent() is not None:
+                return outgoing  # there is nothing to send any more
+            self._sleep_until(when.at, when.at - now)
+        return replace(outgoing, content=replace(outgoing.content, timestamp_send=when.timestamp_send))
+
+    def _wishes(
+        self, context: Context, settings: Settings, timestamp_send: str | None, waited_until: datetime | None
+    ) -> Wishes:
+        send_at = None if self.send_at in (None, "") else waited_until or instant_of("send_at", self.send_at)
+        if send_at is not None and timestamp_send is not None:
             raise ConfigurationError("send_at: timestamp_send is given too; one of them says when")
-        moment = waited_until or instant_of("send_at", self.send_at)
-        late = datetime.now(UTC) - moment
-        if late < timedelta(0):
-            self.log.info("Waiting until %s", moment.isoformat())
-            if -late > timedelta(seconds=self.handover_seconds):
-                from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
+        is_mapped = getattr(context["ti"], "map_index", -1) >= 0  # then another task may have given the moment
+        quiet = read_quiet_hours(self.quiet_hours, timezone=settings.timezone)
+        return Wishes(
+            send_at,
+            timestamp_send,
+            self._is_moment_literal and not is_mapped and waited_until is None,
+            settings.quiet_hours if self.quiet_hours is None else quiet,
+            settings.timezone,
+            settings.timestamp_send_format,
+        )
 
-                self.defer(trigger=TimeDeltaTrigger(-late), method_name="execute_at")
-            time.sleep(-late / timedelta(seconds=1))
-        if late > self.send_at_grace:
-            raise ConfigurationError(
-                f"send_at: {moment.isoformat()} is {late} ago, more than send_at_grace ({self.send_at_grace}) allows; "
-                "nothing was sent"
-            )
+    def _skip_old_news(self, context: Context, at: datetime, planned: datetime | None = None) -> None:
+        why = why_too_old(context, self.send_only_within, at=at, planned=planned)
+        if why is not None:
+            raise AirflowSkipException(why)
+
+    def _check_grace(self, when: Plan, now: datetime) -> None:
+        if when.late <= self.send_at_grace:
+            return
+        how = f"{when.planned} is {when.late} ago"
+        if when.at > now:
+            how = f"the quiet hours end {when.late} after {when.planned}"
+        text = f"send_at: {how}, more than send_at_grace ({self.send_at_grace}) allows; nothing was sent"
+        raise AirflowSkipException(text) if self.if_too_late == "skip" else ConfigurationError(text)
+
+    def _sleep_until(self, moment: datetime, left: timedelta) -> None:
+        self.log.info("Waiting until %s", moment.isoformat())
+        if left > timedelta(seconds=self.handover_seconds):
+            from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
+
+            self.defer(trigger=TimeDeltaTrigger(left), method_name="execute_at")
+        time.sleep(left / timedelta(seconds=1))
+
+    def _now(self) -> datetime:
+        return datetime.now(UTC)
 
     def _send(self, exactly_once: ExactlyOnce, outgoing: Outgoing, earlier: Message | None) -> Message:
         """

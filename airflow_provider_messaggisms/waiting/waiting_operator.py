@@ -50,7 +50,7 @@ class WaitingOperator(BaseOperator):
     :raises ConfigurationError: An argument is out of its range.
     """
 
-    operator_extra_links = (MessaggiSmsMessageLink(),)
+    operator_extra_links: tuple[MessaggiSmsMessageLink, ...] = (MessaggiSmsMessageLink(),)
 
     #: Least seconds between a deferral and its event. A task does not defer for less.
     handover_seconds: float = trigger_event.HANDOVER_SECONDS
@@ -75,6 +75,11 @@ class WaitingOperator(BaseOperator):
         self.accept_delivered_to_operator = accept_delivered_to_operator
         self.outage_tolerance = outage_tolerance
         self.deferrable = deferrable
+
+    def pre_execute(self, context: Any) -> None:
+        """Take the link away until the message is known (see ``links``)."""
+        super().pre_execute(context)
+        self.operator_extra_links = ()
 
     def fixed_interval(self) -> float | None:
         """Return the seconds between two polls, or ``None`` for an interval that grows with the age of the wait."""

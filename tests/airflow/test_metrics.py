@@ -1,0 +1,172 @@
+"""What people can graph: the lines that a StatsD server gets, caught on a UDP socket."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import Stats
+
+from airflow_provider_messaggisms.exceptions import GatewayUnavailableError
+from airflow_provider_messaggisms.metrics import Metrics
+
+ON_AIRFLOW_3 = find_spec("airflow.sdk") is not None
+
+#: Sets metrics up as a task's process, or as the triggerer and the dag-processor do; Airflow 2 does it by itself.
+SET_UP = {
+    "task": "from airflow.sdk.observability import stats; from airflow.sdk.observability.metrics import stats_utils",
+    "triggerer": "from airflow.observability import stats; from airflow.observability.metrics import stats_utils",
+}
+INITIALIZE = "stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=True)"
+
+REPORT = {
+    "delivered": 3,
+    "failed_count": 4,
+    "states": {"DELIVERED_TO_HANDSET": 3, "UNDELIVERABLE_NOT_DELIVERED": 1, "EXPIRED": 1, "NO +393491234567": 2},
+}
+
+
+class StatsD:
+    """A StatsD server."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+
+    def lines(self) -> list[str]:
+        """Give the lines that have come, by now; a datagram to one's own machine is there when it is sent."""
+        self._socket.setblocking(False)
+        lines = []
+        with suppress(BlockingIOError):
+            while True:
+                lines.append(self._socket.recv(65_536).decode())
+        return lines
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+
+@pytest.fixture
+def statsd() -> Iterator[StatsD]:
+    """A StatsD server for one test."""
+    server = StatsD()
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["task", "triggerer"] if ON_AIRFLOW_3 else ["airflow 2"])
+def counting(request: pytest.FixtureRequest, statsd: StatsD) -> Callable[[str], list[str]]:
+    """Run statements in a process of Airflow's whose metrics go to the server; give the lines that came."""
+
+    def run(*statements: str, **environment: str) -> list[str]:
+        code = [SET_UP[request.param], INITIALIZE] if ON_AIRFLOW_3 else []
+        code += ["from airflow_provider_messaggisms.exceptions import GatewayUnavailableError, NotSentError"]
+        code += ["from airflow_provider_messaggisms.metrics import Metrics"]
+        code += ["metrics = Metrics.of('sms', 'sandbox', dag_id='news', task_id='send')", *statements]
+        settings = {"STATSD_ON": "True", "STATSD_HOST": "127.0.0.1", "STATSD_PORT": str(statsd.port)}
+        env = {f"AIRFLOW__METRICS__{name}": value for name, value in settings.items()}
+        command = [sys.executable, "-W", "ignore", "-c", "\n".join(code)]
+        subprocess.run(command, check=True, env=os.environ | env | environment)
+        prefix = "airflow.messaggisms."
+        return [line.removeprefix(prefix) for line in statsd.lines() if line.startswith(prefix)]
+
+    return run
+
+
+def test_sends_waits_alarms_and_errors_are_counted(counting: Callable[..., list[str]]) -> None:
+    host = socket.gethostname().replace(".", "_")
+    assert counting(
+        "metrics.sent(recipients=20, parts=40, price_eur=1.25)",
+        f"metrics.delivered({REPORT!r}, 12.5)",
+        "metrics.waits(7)",
+        "metrics.alarm_sent()",
+        "metrics.alarm_silenced()",
+        "metrics.failed(GatewayUnavailableError(503, None, 'no'), is_repeated=True)",
+        "metrics.failed(NotSentError('no'), is_repeated=False)",
+    ) == [
+        "messages_sent:1|c",
+        "recipients_sent:20|c",
+        "parts_sent:40|c",
+        "price_eur:1.25|c",
+        "recipients_delivered:3|c",
+        "recipients_failed.UNDELIVERABLE_NOT_DELIVERED:1|c",
+        "recipients_failed.EXPIRED:1|c",
+        "recipients_failed.OTHER:2|c",
+        "delivery_seconds:12500.000000|ms",
+        f"waits_held.{host}:7|g",
+        "alarms_sent:1|c",
+        "alarms_silenced:1|c",
+        "gateway_errors.GatewayUnavailableError:1|c",
+        "retries:1|c",
+        "gateway_errors.NotSentError:1|c",
+    ]
+
+
+def test_what_the_gateway_does_not_tell_is_not_counted(counting: Callable[..., list[str]]) -> None:
+    lines = counting("metrics.sent(recipients=1, parts=None, price_eur=None)")
+    assert lines == ["messages_sent:1|c", "recipients_sent:1|c"]
+
+
+def test_metrics_that_are_broken_stop_nothing(counting: Callable[..., list[str]]) -> None:
+    assert counting("metrics.alarm_sent()", AIRFLOW__METRICS__STATSD_PORT="none") == []
+
+
+def test_tags_name_dag_task_connection_and_environment(counting: Callable[..., list[str]]) -> None:
+    tagged = {"AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True"}
+    (line,) = counting("metrics.alarm_sent()", **tagged)
+    tags = "dag_id=news,task_id=send,conn_id=sms,environment=sandbox"
+    assert line == f"alarms_sent,{tags}:1|c"
+
+
+def test_a_tasks_process_knows_its_dag_and_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CTX_DAG_ID", "news")
+    monkeypatch.setenv("AIRFLOW_CTX_TASK_ID", "send")
+    tags = {"dag_id": "news", "task_id": "send", "conn_id": "sms", "environment": "production"}
+    assert Metrics.of("sms", "production").tags == tags
+    monkeypatch.delenv("AIRFLOW_CTX_DAG_ID")
+    monkeypatch.delenv("AIRFLOW_CTX_TASK_ID")
+    assert Metrics.of("sms", "production").tags == {"conn_id": "sms", "environment": "production"}
+
+
+def test_without_metrics_in_airflow_all_is_silent(caplog: pytest.LogCaptureFixture) -> None:
+    Metrics.of("sms", "production").sent(recipients=1, parts=1, price_eur=0.05)
+    Metrics.of("sms", "production").failed(GatewayUnavailableError(503, None, "no"), is_repeated=True)
+    assert caplog.text == ""
+
+
+@pytest.mark.skipif(not ON_AIRFLOW_3, reason="Airflow 2 has its metrics once")
+def test_airflow_still_has_two_metrics_told_apart_by_their_factory() -> None:
+    modules: list[Any] = [sys.modules[stats.__module__] for stats in (Stats, metrics_of_airflow())]
+    assert modules[0] is not modules[1]
+    assert all(hasattr(module, "_factory") for module in modules)
+
+
+def metrics_of_airflow() -> Any:
+    """Give the metrics of the triggerer and the dag-processor."""
+    from airflow.observability.stats import Stats as StatsOfAirflow
+
+    return StatsOfAirflow
+
+
+def test_a_send_is_counted_in_20_microseconds() -> None:
+    from time import process_time
+
+    counts = Metrics.of("sms", "production")
+    counts.sent(recipients=1, parts=1, price_eur=0.05)
+
+    def microseconds() -> float:
+        began = process_time()
+        for _ in range(1000):
+            counts.sent(recipients=1, parts=1, price_eur=0.05)
+        return (process_time() - began) * 1e3
+
+    assert min(microseconds() for _ in range(5)) < 20

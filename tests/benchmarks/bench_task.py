@@ -1,0 +1,184 @@
+"""
+What a task that sends one SMS costs over an empty one: CPU of its process, and requests to Airflow's execution API.
+
+Each measurement is a task instance under Airflow's own supervisor, as a worker runs it: the supervisor forks a process,
+which reads the DAG file, runs the task and ends. The execution API and the gateway are stand-ins that answer at once;
+the gateway speaks TLS, and the list of authorities is as long as in real life. It is a first try of a send that works.
+The two tasks take turns, and what a send costs is the difference within a round.
+
+Airflow 3.3 only: the supervisor and its client are Airflow's internals.
+
+Targets: half of what a send cost when this was written, in CPU (as a share of the empty task's, for machines differ)
+and in requests.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+from uuid import uuid4
+
+from tests.benchmarks.bench_send import _certificate
+from tests.benchmarks.measure import Targets, serving, table, take_turns
+
+ROUNDS = 11
+EMPTY, SEND = "an empty task", "a send"
+
+DAG_FILES = {
+    EMPTY: """
+from airflow.sdk import DAG, BaseOperator
+
+class Nothing(BaseOperator):
+    def execute(self, context):
+        pass
+
+with DAG("bench", schedule=None):
+    Nothing(task_id="task")
+""",
+    SEND: """
+from airflow.sdk import DAG
+from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator
+
+with DAG("bench", schedule=None):
+    MessaggiSmsSendOperator(task_id="task", sender="Bench", recipients="+39 347 111 2223", body="Hello {{ run_id }}")
+""",
+}
+
+#: What a send cost over an empty task when this was written: CPU as a share of the empty task's, and requests.
+CPU_BEFORE, REQUESTS_BEFORE = 0.23, 8
+
+
+class ExecutionApi:
+    """Answers what a task asks of Airflow, and counts it."""
+
+    def __init__(self, gateway: str) -> None:
+        self.asked: Counter[str] = Counter()
+        self._connection: dict[str, Any] = {
+            "conn_id": "messaggisms_default",
+            "conn_type": "messaggisms",
+            "host": gateway,
+        }
+        self._connection |= {"schema": None, "login": None, "password": "token", "port": None, "extra": None}
+
+    def answer(self, request: Any) -> Any:
+        """Answer one request."""
+        import httpx
+
+        path = request.url.path
+        name = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "{id}", path)
+        if not path.endswith("/heartbeat"):  # comes by the clock
+            self.asked[f"{request.method} {name}"] += 1
+        if path.endswith("/run"):
+            return httpx.Response(200, json=_run_context())
+        if path.startswith("/connections/"):
+            return httpx.Response(200, json=self._connection)
+        if "/store/" in path and request.method == "GET":
+            detail = {"reason": "not_found", "message": "no such key"}
+            return httpx.Response(404, json={"detail": detail})
+        return httpx.Response(200, json={"text": "ok"})
+
+
+def _run_context() -> dict[str, Any]:
+    moment = "2026-01-01T00:00:00Z"
+    dates = dict.fromkeys(
+        ("logical_date", "data_interval_start", "data_interval_end", "run_after", "start_date"), moment
+    )
+    run = {**dates, "dag_id": "bench", "run_id": "run", "end_date": None, "run_type": "manual", "state": "running"}
+    return {"dag_run": {**run, "consumed_asset_events": [], "partition_key": None}, "max_tries": 0}
+
+
+class Worker:
+    """Runs tasks as a worker of Airflow does."""
+
+    def __init__(self, dags: Path, gateway: str) -> None:
+        self.api = ExecutionApi(gateway)
+        self._files = {name: dags / f"dag_{number}.py" for number, name in enumerate(DAG_FILES)}
+        for name, path in self._files.items():
+            path.write_text(DAG_FILES[name])
+
+    def run(self, name: str) -> dict[str, float]:
+        """Run one task instance to its end; return what it cost."""
+        import httpx
+        from airflow.executors.workloads.base import BundleInfo
+        from airflow.sdk.api.client import Client
+        from airflow.sdk.api.datamodels._generated import TaskInstance
+        from airflow.sdk.execution_time.supervisor import supervise_task
+
+        self.api.asked.clear()
+        client = Client(base_url=None, dry_run=True, token="", transport=httpx.MockTransport(self.api.answer))
+        ti = TaskInstance(
+            id=uuid4(), task_id="task", dag_id="bench", run_id="run", try_number=1, dag_version_id=uuid4()
+        )
+        mine, its = _cpu(resource.RUSAGE_SELF), _cpu(resource.RUSAGE_CHILDREN)
+        bundle = BundleInfo(name="dags-folder", version=None)
+        supervise_task(ti=ti, bundle_info=bundle, dag_rel_path=self._files[name].name, token="", client=client)
+        cost = {"task": _cpu(resource.RUSAGE_CHILDREN) - its, "supervisor": _cpu(resource.RUSAGE_SELF) - mine}
+        if not self.api.asked["PATCH /task-instances/{id}/state"]:
+            raise RuntimeError(f"{name} did not end: {dict(self.api.asked)}")
+        return cost
+
+
+def _cpu(who: int) -> float:
+    usage = resource.getrusage(who)
+    return usage.ru_utime + usage.ru_stime
+
+
+def main() -> int:
+    """Measure, print, and return the exit code."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(folder)
+        certificate = _certificate(folder)
+        _trust_as_many_as_usual(folder / "ca.pem")
+        worker = Worker(folder, stack.enter_context(serving("-m", "tests.benchmarks.answering", certificate)))
+        cases: dict[str, Callable[[], dict[str, float]]] = {name: partial(worker.run, name) for name in DAG_FILES}
+        measured = take_turns(cases, ROUNDS)
+        asked = {name: _asked(worker, name) for name in cases}
+    _tell(measured, asked)
+    over = [sent["task"] - empty["task"] for empty, sent in zip(measured[EMPTY], measured[SEND], strict=True)]
+    share = median(over) / median(one["task"] for one in measured[EMPTY])
+    more = asked[SEND].total() - asked[EMPTY].total()
+    targets = Targets()
+    targets.at_most("CPU of a send over an empty task, as a share of that", share, CPU_BEFORE / 2)
+    targets.at_most("requests of a send over an empty task", more, REQUESTS_BEFORE / 2)
+    return targets.exit_code
+
+
+def _asked(worker: Worker, name: str) -> Counter[str]:
+    worker.run(name)
+    return Counter(worker.api.asked)
+
+
+def _tell(measured: dict[str, list[dict[str, float]]], asked: dict[str, Counter[str]]) -> None:
+    rows = [
+        (
+            name,
+            *(f"{median(one[part] for one in rounds) * 1e3:,.0f}" for part in ("task", "supervisor")),
+            str(asked[name].total()),
+        )
+        for name, rounds in measured.items()
+    ]
+    title = f"One task instance, medians of {ROUNDS}"
+    table(title, ("", "CPU ms of its process", "of its supervisor", "requests"), rows)
+    for request in asked[SEND]:
+        print(f"    {request}{'' if request in asked[EMPTY] else '   (the send only)'}")
+
+
+def _trust_as_many_as_usual(authorities: Path) -> None:
+    import certifi
+
+    authorities.write_text(Path(certifi.where()).read_text() + authorities.read_text())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
