@@ -1,4 +1,4 @@
-"""The token service over HTTP: tokens with their scopes and lifetime, documented errors, two environments, the wallet."""
+"""The token service over HTTP: tokens with scopes and lifetime, documented errors, two environments, the wallet."""
 
 from __future__ import annotations
 
