@@ -1,8 +1,9 @@
 """
 ``python -m tests.contract.live``: answer the open questions at the vendor's sandbox, and print them as a table.
 
-It needs a token of the sandbox and your own number to send to. Without both it sends nothing. It first shows what it
-will cost and asks for consent. The token, the number and texts are not printed.
+It needs a token of the sandbox and your own number to send to. Without both it sends nothing. With the e-mail address
+and API key of the account it asks the token service too. It first shows what it will cost and asks for consent. The
+token, the API key, the number and texts are not printed.
 """
 
 from __future__ import annotations
@@ -14,9 +15,18 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tests.contract import probes, scenarios  # noqa: F401 - importing them fills the suite
+from tests.contract import probes, scenarios, token_probes, token_scenarios  # noqa: F401 - they fill the suite
 from tests.contract.suite import PROBES, SCENARIOS, ContractBrokenError, Probe, Scenario
-from tests.contract.target import RECIPIENT_VARIABLE, SANDBOX_HOST, TOKEN_VARIABLE, Target, emulator, sandbox
+from tests.contract.target import (
+    NEEDS_ACCOUNT,
+    RECIPIENT_VARIABLE,
+    SANDBOX_HOST,
+    SANDBOX_TOKEN_SERVICE,
+    TOKEN_VARIABLE,
+    Target,
+    emulator,
+    sandbox,
+)
 
 _RECIPIENT = re.compile(r"\+[1-9][0-9]{0,2}-[0-9]{4,14}")
 
@@ -30,7 +40,7 @@ def main() -> int:
     if not _RECIPIENT.fullmatch(target.recipient):
         print(f"{RECIPIENT_VARIABLE} must be a number in the gateway's form, like +39-3491234567.")
         return 2
-    if not _agreed():
+    if not _agreed(target):
         print("Nothing was sent.")
         return 2
     if (cost := _safely(lambda: probes.cost_of_a_test(target))) != "no":
@@ -44,11 +54,11 @@ def main() -> int:
     return 1 if broken else 0
 
 
-def _agreed() -> bool:
+def _agreed(target: Target) -> bool:
     """Show the cost, and ask for consent."""
-    print(f"This talks to {SANDBOX_HOST} only, never to production.\n")
+    print(f"This talks to {SANDBOX_HOST} and {SANDBOX_TOKEN_SERVICE} only, never to production.\n")
     for scenario in SCENARIOS:
-        print(f"  {scenario.name:26} {f'{scenario.sms} SMS' if scenario.sms else 'simulated, no SMS'}")
+        print(f"  {scenario.name:26} {_cost(scenario, target)}")
     print(f"  {f'{len(PROBES)} probes':26} simulated, no SMS (a probe checks that a test costs no credit)")
     print(f"\nIn all {sum(scenario.sms for scenario in SCENARIOS)} real SMS, to the number in {RECIPIENT_VARIABLE}.")
     if os.environ.get("MESSAGGISMS_SANDBOX_SPEND") == "yes":
@@ -57,6 +67,12 @@ def _agreed() -> bool:
         print("There is no terminal to ask on: set MESSAGGISMS_SANDBOX_SPEND=yes to consent in advance.")
         return False
     return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _cost(scenario: Scenario, target: Target) -> str:
+    if scenario.account:
+        return "tokens of an hour at most, deleted again" if target.account else NEEDS_ACCOUNT
+    return f"{scenario.sms} SMS" if scenario.sms else "simulated, no SMS"
 
 
 def table(local: Target, remote: Target) -> Iterator[str]:
@@ -75,6 +91,9 @@ def _row(*cells: str) -> str:
 
 
 def _kept(scenario: Scenario, target: Target) -> str:
+    if scenario.account and target.account is None:
+        return NEEDS_ACCOUNT
+
     def check() -> str:
         scenario.check(target)
         return "as documented"
@@ -83,6 +102,8 @@ def _kept(scenario: Scenario, target: Target) -> str:
 
 
 def _found(probe: Probe, target: Target) -> str:
+    if probe.account and target.account is None:
+        return NEEDS_ACCOUNT
     return _safely(lambda: probe.find(target))
 
 

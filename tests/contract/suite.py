@@ -1,6 +1,7 @@
 """
 The parts of the contract suite: a scenario checks a sentence of the contract, a probe answers a question that the
-contract leaves open. :mod:`.scenarios` and :mod:`.probes` fill the two lists.
+contract leaves open. :mod:`.scenarios`, :mod:`.token_scenarios`, :mod:`.probes` and :mod:`.token_probes` fill the two
+lists.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ class Scenario:
     A sentence of the contract, and its check.
 
     :param sms: How many real SMS it sends, all to the configured number.
+    :param account: Whether it needs the account, because it asks the token service.
     """
 
     name: str
     sentence: str
     sms: int
     check: Callable[[Target], None]
+    account: bool
 
 
 @dataclass(frozen=True)
@@ -36,27 +39,30 @@ class Probe:
     name: str
     question: str
     find: Callable[[Target], str]
+    account: bool
 
 
 SCENARIOS: list[Scenario] = []
 PROBES: list[Probe] = []
 
 
-def scenario(sentence: str, *, sms: int = 0) -> Callable[[Callable[[Target], None]], Callable[[Target], None]]:
+def scenario(
+    sentence: str, *, sms: int = 0, account: bool = False
+) -> Callable[[Callable[[Target], None]], Callable[[Target], None]]:
     """Add a function to the suite as the check of a sentence."""
 
     def add(check: Callable[[Target], None]) -> Callable[[Target], None]:
-        SCENARIOS.append(Scenario(check.__name__, sentence, sms, check))
+        SCENARIOS.append(Scenario(check.__name__, sentence, sms, check, account))
         return check
 
     return add
 
 
-def probe(question: str) -> Callable[[Callable[[Target], str]], Callable[[Target], str]]:
+def probe(question: str, *, account: bool = False) -> Callable[[Callable[[Target], str]], Callable[[Target], str]]:
     """Add a function to the suite that answers a question."""
 
     def add(find: Callable[[Target], str]) -> Callable[[Target], str]:
-        PROBES.append(Probe(find.__name__, question, find))
+        PROBES.append(Probe(find.__name__, question, find, account))
         return find
 
     return add

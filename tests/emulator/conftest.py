@@ -7,6 +7,7 @@ or received.
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 from collections.abc import Callable
@@ -44,6 +45,21 @@ def account() -> SmsAccount:
     clock = Clock(speed=0)
     clock.reset(NOON)
     return SmsAccount(clock)
+
+
+def login(email: str, api_key: str) -> dict[str, str]:
+    """Return the header with which an account asks the token service."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{email}:{api_key}".encode()).decode()}
+
+
+@pytest.fixture
+def ask(call: Call, messaggisms_gateway: Gateway) -> Call:
+    """Make requests to the token service as the account: ``ask(method, path, body)``."""
+
+    def exchange(method: str, path: str, body: Any = None, *, api_key: str = messaggisms_gateway.api_key) -> Reply:
+        return call(method, path, body, headers=login(messaggisms_gateway.email, api_key), token=None)
+
+    return exchange
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import threading
@@ -89,6 +90,7 @@ def test_a_fault_with_a_chance_is_repeatable() -> None:
         {"kind": "slow_after", "seconds": "nan"},
         {"kind": "status_after", "status": 200},
         {"kind": "drop_after", "chance": 0.5},
+        {"kind": "no_credit", "text": 5},
     ],
     ids=str,
 )
@@ -155,6 +157,75 @@ def test_error_responses_can_be_scripted(call: Call, messaggisms_gateway: Gatewa
         (201, None),
     ]
     assert answers[0].headers["retry-after"] == "7"
+
+
+def test_a_valid_token_can_be_refused_once(call: Call, messaggisms_gateway: Gateway) -> None:
+    messaggisms_gateway.fail_next("expired_token")
+    assert call("POST", "/messages/", SEND).json["message"] == "Wrong Token"
+    assert call("POST", "/messages/", SEND).status == 201
+    assert len(messaggisms_gateway.inbox()) == 1
+
+
+def test_a_refusal_of_a_token_can_be_minimal(call: Call, messaggisms_gateway: Gateway) -> None:
+    messaggisms_gateway.fail_next("minimal_401")
+    answer = call("POST", "/messages/", SEND)
+    assert (answer.status, answer.json) == (401, {"success": False, "message": "Wrong Token"})
+    assert messaggisms_gateway.inbox() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (1, "Insufficient Credit in Wallet: 0.05 > 1.19E-12"),
+        (2, "Current User credit is not enough. 0.05 needed 1.19E-12 € available"),
+        (3, "Insufficient Credit in Wallet: 0.05"),
+        (4, "Billing error message: Insufficient Credit in Wallet: 0.05 > 1.19E-12 code 810"),
+    ],
+)
+def test_a_refusal_for_credit_has_one_of_four_texts(
+    call: Call, messaggisms_gateway: Gateway, text: int, message: str
+) -> None:
+    messaggisms_gateway.fail_next("no_credit", text=text)
+    answer = call("POST", "/messages/", SEND)
+    assert (answer.status, answer.json["error"], answer.json["message"]) == (402, 201, message)
+
+
+def test_an_error_can_have_a_trace_lack_data_or_wrap_its_message(call: Call, messaggisms_gateway: Gateway) -> None:
+    usual = call("GET", "/messages/").json
+    for kind in ("trace", "sparse", "json_message"):
+        messaggisms_gateway.fail_next(kind)
+    traced, sparse, wrapped = (call("GET", "/messages/") for _ in range(3))
+    assert {traced.status, sparse.status, wrapped.status} == {404}
+    assert set(traced.json) - set(usual) == {"trace"}
+    assert base64.b64decode(traced.json["trace"], validate=True)
+    assert sparse.json == {"success": False, "message": usual["message"], "error": 203}
+    assert json.loads(wrapped.json["message"]) == {"message": usual["message"]}
+
+
+def test_a_success_can_have_a_trace_or_lack_error(call: Call, messaggisms_gateway: Gateway) -> None:
+    usual = call("POST", "/messages/", SEND).json
+    for kind in ("trace", "sparse", "json_message"):
+        messaggisms_gateway.fail_next(kind)
+    traced, sparse, plain = (call("POST", "/messages/", SEND) for _ in range(3))
+    assert {traced.status, sparse.status, plain.status} == {201}
+    assert set(traced.json) - set(usual) == {"trace"}
+    assert set(usual) - set(sparse.json) == {"error"}
+    assert plain.json["message"] == usual["message"]
+    assert len(messaggisms_gateway.inbox()) == 4
+
+
+def test_the_token_service_can_fail_while_the_gateway_works(
+    call: Call, ask: Call, messaggisms_gateway: Gateway
+) -> None:
+    messaggisms_gateway.fail_next("drop_before", path="/tokens", times=0, for_seconds=60)
+    with pytest.raises(LOST):
+        ask("GET", "/tokens")
+    assert call("POST", "/messages/", SEND).status == 201
+    messaggisms_gateway.advance(60)
+    messaggisms_gateway.fail_next("not_enabled", path="/tokens")
+    refused = ask("POST", "/tokens", {"scopes": ["GET:127.0.0.1/messages"]})
+    assert (refused.status, refused.json["error"]) == (422, 90)
+    assert ask("GET", "/tokens").status == 200
 
 
 @pytest.mark.parametrize(("kind", "sms_meanwhile"), [("slow_before", 0), ("slow_after", 1)])

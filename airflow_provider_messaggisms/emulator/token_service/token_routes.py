@@ -25,7 +25,8 @@ from airflow_provider_messaggisms.emulator.token_service import scopes, token_er
 from airflow_provider_messaggisms.emulator.token_service.token_bodies import read_new_token, read_token_update
 from airflow_provider_messaggisms.emulator.token_service.token_store import Token, TokenStore
 
-FIRST_PARTS = ("tokens", "scopes", "wallet")
+# The last four are the token service's too, and get 404.
+FIRST_PARTS = ("tokens", "scopes", "wallet", "callbacks", "errors", "stats", "subscriptions")
 MAX_PAGE = 100
 
 
