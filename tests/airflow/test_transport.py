@@ -367,7 +367,8 @@ def test_the_default_is_10_s_to_connect_and_30_s_to_answer() -> None:
     with requests_mock.Mocker() as gateway, SyncTransport(Settings("https://ws.messaggisms.com", TOKEN)) as transport:
         gateway.post("https://ws.messaggisms.com/messages/")
         transport.send(SEND)
-    assert gateway.last_request.timeout == (10.0, 30.0)
+    limits = gateway.last_request.timeout
+    assert (limits.connect_timeout, limits.read_timeout, limits.total) == (10.0, 30.0, 240.0)
 
 
 @pytest.mark.parametrize("transport", [SyncTransport, AsyncTransport])
