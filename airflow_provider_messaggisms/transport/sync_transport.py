@@ -38,7 +38,7 @@ class SyncTransport:
 
     :param settings: The connection.
     :param total_seconds: How long one exchange may take as a whole, so that an answer that drips in ends too. Only
-        headers that drip in can take longer: requests lets nobody count there.
+        headers that drip in can take longer, for requests does not return before they are complete.
     :param max_answer_bytes: A larger answer is not read. Default 512 MiB.
     """
 
@@ -66,29 +66,31 @@ class SyncTransport:
         :raises ConfigurationError: The environment names a CA bundle that cannot be read.
         """
         import requests
+        from urllib3 import Timeout
         from urllib3.exceptions import HTTPError
 
         outside = sys.exception()
         body = body or ResponseBody()
         session = self._session = self._session or _new_session(self._settings)
         total_seconds = self._total_seconds if within_seconds is None else min(self._total_seconds, within_seconds)
-        limits = timeouts(self._settings, total_seconds)
-        last_read_from = time.monotonic() + total_seconds - limits[1]
+        connect_seconds, _ = timeouts(self._settings, total_seconds)
+        read_seconds = min(self._settings.timeout_seconds, total_seconds)
+        ends = time.monotonic() + total_seconds
         try:
             answer = session.request(
                 request.method,
                 self._settings.base_url + request.path,
                 data=request.body,
-                timeout=limits,
+                timeout=Timeout(total_seconds, connect=connect_seconds, read=read_seconds),  # type: ignore[arg-type]
                 allow_redirects=False,
                 stream=True,
             )
             with answer:
                 incoming = LimitedBody(body, request, answer.status_code, self._max_answer_bytes, self._settings.token)
+                _bound_rest(answer.raw, ends, read_seconds)
                 while chunk := answer.raw.read1(_CHUNK_BYTES, decode_content=True):
                     incoming.add(chunk)
-                    if time.monotonic() > last_read_from:
-                        raise TimeoutError("the answer took too long as a whole")
+                    _bound_rest(answer.raw, ends, read_seconds)
         except (requests.RequestException, HTTPError, OSError) as error:
             raise no_answer(request, why(error, outside, self._settings), never_left=_never_left(error)) from None
         return response_of(answer.status_code, answer.headers, body, self._settings)
@@ -132,6 +134,23 @@ def _new_session(settings: Settings) -> requests.Session:
     for name in ("urllib3.connectionpool", "urllib3.connection"):
         logging.getLogger(name).addFilter(_mask_paths)
     return session
+
+
+def _bound_rest(raw: Any, ends: float, read_seconds: float) -> None:
+    """
+    Let the rest of an answer take until *ends*. An answer that is complete counts, however late it came.
+
+    :param raw: The answer, of urllib3.
+    :raises TimeoutError: The time is over, and the answer is not complete.
+    """
+    if raw.length_remaining == 0:
+        return
+    left = ends - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the answer took too long as a whole")
+    # A connection that the server closes after the answer has no socket here: its last read may take longer.
+    if (sock := getattr(raw.connection, "sock", None)) is not None:
+        sock.settimeout(min(left, read_seconds))
 
 
 def _never_left(error: BaseException) -> bool:

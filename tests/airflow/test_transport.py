@@ -7,6 +7,7 @@ import gzip
 import logging
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from inspect import signature
@@ -287,6 +288,44 @@ def test_an_answer_that_drips_in_ends_with_the_deadline(open_transport: Open, pu
         open_transport(puppet.url, total_seconds=0.4).send(SEND)
 
 
+def late(data: bytes, seconds: float, end: Callable[[Connection], None] = cut) -> Callable[[Connection], None]:
+    """Be silent for some time, then answer."""
+
+    def play(connection: Connection) -> None:
+        connection.wait(seconds)
+        then(data, end)(connection)
+
+    return play
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        late(http(200, b"{}"), 1.2),
+        then(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", late(b"{}", 1.2)),
+        late(CHUNKED, 1.2),
+        late(b"HTTP/1.0 200 OK\r\n\r\n{}", 1.2),
+    ],
+    ids=["all at once", "body later", "chunks", "without a length"],
+)
+def test_a_complete_answer_counts_however_late_within_its_time(
+    open_transport: Open, puppet: Puppet, answer: Answer
+) -> None:
+    puppet.answers(answer)
+    assert open_transport(puppet.url, total_seconds=1.5).send(SEND).body == b"{}"
+
+
+def test_the_silence_within_an_answer_ends_with_the_deadline(open_transport: Open, puppet: Puppet) -> None:
+    puppet.answers(late(HEAD + b"{", 0.6, silence))
+    began = time.monotonic()
+    with pytest.raises(errors.OutcomeUnknownError):
+        open_transport(puppet.url, total_seconds=0.8).send(SEND)
+    assert time.monotonic() - began < 1.3  # not another 0.8 s for the rest
+
+
 def test_one_exchange_may_be_given_less_time_than_the_others(puppet: Puppet) -> None:
     puppet.answers(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 150\r\n\r\n", 0.02))
     settings = Settings(puppet.url, TOKEN)
@@ -328,7 +367,8 @@ def test_the_default_is_10_s_to_connect_and_30_s_to_answer() -> None:
     with requests_mock.Mocker() as gateway, SyncTransport(Settings("https://ws.messaggisms.com", TOKEN)) as transport:
         gateway.post("https://ws.messaggisms.com/messages/")
         transport.send(SEND)
-    assert gateway.last_request.timeout == (10.0, 30.0)
+    limits = gateway.last_request.timeout
+    assert (limits.connect_timeout, limits.read_timeout, limits.total) == (10.0, 30.0, 240.0)
 
 
 @pytest.mark.parametrize("transport", [SyncTransport, AsyncTransport])
