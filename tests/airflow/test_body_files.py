@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -127,19 +129,14 @@ def test_a_missing_file_fails_when_the_dag_is_parsed(dag: DAG, kind: type[Any]) 
 
 
 def test_a_missing_file_is_an_import_error_in_airflow(tmp_path: Path, airflow_db: None) -> None:
-    try:
-        from airflow.dag_processing.dagbag import DagBag
-    except ImportError:  # Airflow 2
-        from airflow.models.dagbag import DagBag
-
     (tmp_path / "dag.py").write_text(
         "from airflow.providers.common.compat.sdk import DAG\n"
         "from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator\n"
         "with DAG('gone', schedule=None):\n"
         "    MessaggiSmsSendOperator(task_id='send', body='gone.txt', recipients='+39 349 123 4567')\n"
     )
-    bag = DagBag(tmp_path, include_examples=False)
-    (error,) = bag.import_errors.values()
+    dagbag = import_module("airflow.dag_processing.dagbag" if find_spec("airflow.sdk") else "airflow.models.dagbag")
+    (error,) = dagbag.DagBag(tmp_path).import_errors.values()
     assert "body: the file 'gone.txt' is not on the DAG's template search path" in error
 
 
