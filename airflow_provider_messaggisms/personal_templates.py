@@ -4,13 +4,16 @@ How the fields with personal data are rendered, for operators and the notifier a
 ``recipients``, ``body``, ``custom`` and ``callback_url`` become :class:`~.personal.Personal` values. An error is kept
 in that value and comes up in :func:`~.personal.personal_value`, where the field is needed: Airflow would log the
 template with it. The fields of the recipients decide which placeholders survive in the body (see ``placeholders``).
+
+A body that ends in one of ``template_ext`` names a file on the DAG's template search path. Only the body does: a list
+of recipients or an address of a callback may end so, too, and is what it is.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 from jinja2 import TemplateAssertionError, TemplateError, TemplateSyntaxError
 
@@ -32,8 +35,14 @@ _READABLE = ("custom", "callback_url")
 _FOUND = r"(?<= got | tag )'[^']*'"
 
 
+#: How the name of a file with a body ends. A subclass may add its own.
+BODY_FILES = (".txt", ".j2")
+
+
 class PersonalTemplates(RendersOwnFields):
     """For classes with ``recipients`` and ``body``: renders them as this module's docstring says."""
+
+    template_ext: Sequence[str] = BODY_FILES
 
     # In this order: the fields of the recipients decide which placeholders survive in the body.
     own_fields: ClassVar[tuple[str, ...]] = ("recipients", "body", *_READABLE)
@@ -52,10 +61,29 @@ class PersonalTemplates(RendersOwnFields):
         jinja_env: Environment | None = None,
         seen_oids: set[int] | None = None,
     ) -> Any:
-        """Render as Airflow does; what is rendered already stays as it is."""
+        """Render as Airflow does, but take no text for a file's name; what is rendered already stays as it is."""
         if content is None or isinstance(content, Personal):
             return content
+        if isinstance(content, str) and content.endswith(BODY_FILES) and id(content) not in (seen_oids or ()):
+            return render_text(content, context, jinja_env or self.get_template_env())
         return super().render_template(content, context, jinja_env, seen_oids)
+
+    def resolve_template_files(self) -> None:
+        """
+        Check, when the DAG is parsed, that the file of the body is there. It is read when the task runs.
+
+        :raises ConfigurationError: It is missing.
+        """
+        body = getattr(self, "body", None)
+        if self._is_file(body) and "{" not in body:
+            _source(body, self.get_template_env())
+        own = {name: getattr(self, name, None) for name in self.own_fields}
+        if set(self.template_ext) <= set(BODY_FILES):
+            self.prepare_template()
+        else:  # a subclass may have further fields that name files
+            super().resolve_template_files()
+        for name, value in own.items():
+            setattr(self, name, value)
 
     def render_own_field(self, name: str, context: Context, jinja_env: Environment, seen_oids: set[int]) -> None:
         """Render a personal field in place; keep what goes wrong."""
@@ -75,6 +103,8 @@ class PersonalTemplates(RendersOwnFields):
             return {key: self._recipients(part, context, env, seen) for key, part in written.items()}
         if isinstance(written, list | tuple | set):
             return [self._recipients(part, context, env, seen) for part in written]
+        if self._is_file(written):
+            return render_text(written, context, env)
         rendered = self.render_template(written, context, env, seen)
         if isinstance(written, str) and _has_number(rendered):
             rendered = render_text(written, context, env)
@@ -91,10 +121,34 @@ class PersonalTemplates(RendersOwnFields):
             return self._rendered_body(written, context, env)
         return self.render_template(written, context, env, seen)
 
+    def _is_file(self, written: Any) -> TypeGuard[str]:
+        return isinstance(written, str) and written.endswith(tuple(self.template_ext))
+
     def _rendered_body(self, written: str, context: Context, env: Environment) -> Personal:
         fields = field_names(personal_value(self.recipients))
+        if self._is_file(written):
+            written = _source(render_text(written, context, env), env)
         found = render_body(written, fields, context, env, fields_come_later=self.fields_come_later())
         return Personal(found.text, names_of_airflow=found.names_of_airflow)
+
+
+def _source(name: str, env: Environment) -> str:
+    """
+    Read a file from the template search path.
+
+    :raises ConfigurationError: It cannot be read.
+    """
+    from jinja2 import TemplateNotFound
+
+    try:
+        if env.loader is None:  # a task without a DAG, a notifier of a deadline
+            raise TemplateNotFound(name)
+        return env.loader.get_source(env, name)[0].removeprefix("\ufeff")
+    except (TemplateNotFound, OSError, UnicodeError) as error:
+        why = "is not on the DAG's template search path" if isinstance(error, TemplateNotFound) else str(error)
+        raise ConfigurationError(
+            f"body: the file {mask_numbers(name)!r} {why}; a body that ends in {' or '.join(BODY_FILES)} names a file"
+        ) from None
 
 
 def _has_number(value: Any) -> bool:
