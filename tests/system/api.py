@@ -50,7 +50,7 @@ def request_json(method: str, url: str, payload: object = None) -> Any:
 
 @dataclass(frozen=True)
 class AirflowApi:
-    """The REST API of the Airflow at ``url``, where every user is an administrator. Call it serially: it uses SQLite."""
+    """The REST API of the Airflow at ``url``; every user is an administrator. Call it serially: it uses SQLite."""
 
     url: str
 
