@@ -3,7 +3,7 @@
 
 # The interpreter to build the environments with; empty looks for one.
 PYTHON ?=
-# More words for pytest, such as: make test PYTEST_ARGS="-x tests/gateway"; with -n 0 all runs in one process.
+# More arguments for pytest, such as: make test PYTEST_ARGS="-x tests/gateway"; with -n 0 all runs in one process.
 PYTEST_ARGS ?=
 VENV ?= .venv
 VENV_AIRFLOW2 ?= .venv-airflow2
@@ -13,14 +13,14 @@ VENV_BENCH ?= .venv-bench
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHON
 
-# As in an activated environment: tests and DAGs call commands such as `airflow` by name. Recipes `exec` it, so that what
-# ends make reaches what it runs, not a shell in between.
+# As in an activated environment: tests and DAGs call commands such as `airflow` by name. Recipes `exec` it, so that a
+# signal to make reaches the command, not a shell in between.
 in = env PATH="$(abspath $(1))/bin:$$PATH" $(1)/bin/python -m
 
-# Two processes, for the tests that need a real Airflow wait for it most of their time (see tests/conftest.py).
+# Two processes: the tests that need a real Airflow mostly wait for it (see tests/conftest.py).
 SIDE_BY_SIDE = -n 2 --dist loadscope --no-loadscope-reorder
 
-# The tests of the inbox page need a browser. CI installs one; on a laptop without, the rest is tested all the same.
+# The tests of the inbox page need a browser. CI installs one; on a machine without, these tests are left out.
 WITHOUT_BROWSER = $(if $(shell command -v chromedriver),,--ignore=tests/emulator/test_inbox.py)
 
 # What `make test-fast` leaves out: the tests that run Airflow or start many processes. Anything new is in, unless it is here.
@@ -38,7 +38,7 @@ help: ## Show this list
 set-up: ## Make the environment, or bring it up to date; all other targets do so by themselves
 	@$(SET_UP)
 
-demo: ## See an SMS travel through a real Airflow to the emulator, in about two minutes
+demo: ## Send an SMS through a real Airflow to the emulator, in about two minutes
 	@$(SET_UP)
 	@exec $(call in,$(VENV)) tests.system.demo
 
@@ -47,7 +47,7 @@ test: ## Run all tests on Airflow 3
 	$(if $(WITHOUT_BROWSER),@echo "Without chromium and chromedriver the tests of the inbox page are left out.")
 	exec $(call in,$(VENV)) pytest $(SIDE_BY_SIDE) $(WITHOUT_BROWSER) $(PYTEST_ARGS)
 
-test-fast: ## Run the tests that need no Airflow process, in well under a minute: the core, the contract, the alarms' core
+test-fast: ## Run the tests that need no Airflow process, in under a minute: core, contract, alarms' core
 	@$(SET_UP)
 	exec $(call in,$(VENV)) pytest $(SIDE_BY_SIDE) $(WITHOUT_SLOW) $(PYTEST_ARGS)
 
@@ -55,10 +55,10 @@ test-airflow2: ## Run the tests of the core, the hook, the operators and the sen
 	@PYTHON_BELOW=13 sh .ci/venv $(VENV_AIRFLOW2) --extra emulator --group test --group airflow2
 	exec $(call in,$(VENV_AIRFLOW2)) pytest tests/gateway tests/airflow $(PYTEST_ARGS)
 
-# All switches of the emulator the other way round: what nobody documents may turn out like this, too.
+# Each switch of the emulator set to its other value: undocumented behaviour may also be like this.
 CONTRARY = empty_put=refused repeats=merged list_order=oldest put_status=201 custom_echo=string envelope=present send_times=accepted
 
-test-contrary: ## Run the provider's tests against a gateway that differs in all that nobody documents
+test-contrary: ## Run the provider's tests against a gateway whose undocumented behaviour is the opposite
 	@$(SET_UP)
 	exec $(call in,$(VENV)) pytest $(SIDE_BY_SIDE) tests/airflow $(CONTRARY:%=--messaggisms-personality=%) $(PYTEST_ARGS)
 
@@ -72,7 +72,7 @@ bench: ## Measure import, sending and waiting beside other providers
 	@sh .ci/venv $(VENV_BENCH) --extra emulator --group test --group airflow3 --group benchmarks
 	exec $(call in,$(VENV_BENCH)) tests.benchmarks
 
-contract-live: ## Settle the open questions at the vendor's sandbox (needs a token; asks before it spends)
+contract-live: ## Answer the open questions at the vendor's sandbox (needs a token; asks before it spends)
 	@$(SET_UP)
 	@exec $(call in,$(VENV)) tests.contract.live
 

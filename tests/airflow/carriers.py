@@ -80,6 +80,6 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def closed_port() -> str:
-    """Find an address where nobody listens."""
+    """Find an address on which no server listens."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return f"127.0.0.1:{taken.getsockname()[1]}"

@@ -32,7 +32,7 @@ class Blocking:
 
 
 class Awaited:
-    """The methods for whoever awaits, run to their end, so that a scenario reads the same on both faces."""
+    """The asynchronous methods, run to their end, so that a scenario reads the same on both faces."""
 
     def __init__(self, hook: MessaggiSmsHook) -> None:
         self.hook = hook

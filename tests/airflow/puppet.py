@@ -1,7 +1,7 @@
 """
-A gateway on strings: a server on 127.0.0.1 that answers each request with exactly the bytes that a test wants.
+A scripted gateway: a server on 127.0.0.1 that answers each request with exactly the bytes that a test wants.
 
-For what the emulator would never do: broken HTTP, cut and silent connections, untrusted certificates. It counts the
+For what the emulator never does: broken HTTP, cut and silent connections, untrusted certificates. It counts the
 connections that it accepts and keeps what it was asked.
 """
 
@@ -61,7 +61,7 @@ class Connection:
         self.raw.sendall(data)
 
     def close(self) -> None:
-        """End the connection in good order."""
+        """End the connection normally."""
         with suppress(OSError):
             self.raw.shutdown(socket.SHUT_RDWR)
         self.raw.close()
@@ -87,7 +87,7 @@ def reset(connection: Connection) -> None:
 
 
 def silence(connection: Connection) -> None:
-    """Answer nothing and stay on the line."""
+    """Answer nothing and keep the connection open."""
     connection.wait()
 
 
@@ -102,7 +102,7 @@ def then(data: bytes, end: Callable[[Connection], None]) -> Callable[[Connection
 
 
 def dripping(head: bytes, seconds: float) -> Callable[[Connection], None]:
-    """Answer a head, then a blank every so often; a hundred and fifty of them, so that nothing hangs for ever."""
+    """Answer a head, then 150 blanks with a pause before each, so that nothing hangs for ever."""
 
     def play(connection: Connection) -> None:
         connection.send(head)
@@ -170,7 +170,7 @@ class Server:
 
 class Puppet(Server):
     """
-    The gateway on strings.
+    The scripted gateway.
 
     :param context: Makes it speak TLS.
     """
@@ -208,7 +208,7 @@ class Puppet(Server):
 
 
 class Tunnel(Server):
-    """A proxy for https: connects each client to the host it asks for, and records that host."""
+    """A proxy for https: connects a client with the host that it names, and keeps the requests."""
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []

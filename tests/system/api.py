@@ -1,4 +1,4 @@
-"""What tests and demo ask of a running Airflow over its public REST API: health, DAG runs, states, XComs, logs."""
+"""Airflow's public REST API, as far as tests and demo need it: health, DAG runs, states, XComs, logs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.progress import SILENCE_SECONDS, wait_until
 
 FINISHED = frozenset({"success", "failed"})
 
-# Loopback only: a proxy from the environment must not come between.
+# Loopback only: ignore a proxy that the environment names.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -50,7 +50,7 @@ def request_json(method: str, url: str, payload: object = None) -> Any:
 
 @dataclass(frozen=True)
 class AirflowApi:
-    """The REST API of the Airflow at ``url``, with everybody an administrator. Ask serially: it stands on SQLite."""
+    """The REST API of the Airflow at ``url``; every user is an administrator. Call it serially: it uses SQLite."""
 
     url: str
 
@@ -80,7 +80,7 @@ class AirflowApi:
         except ApiError:
             return frozenset()
         healthy = {name for name, part in parts.items() if part["status"] == "healthy"}
-        # A database that is kept still holds the heartbeats of the last stack.
+        # A kept database still holds the heartbeats of the last stack.
         beats = {name: part.get(f"latest_{name}_heartbeat") for name, part in parts.items()}
         return frozenset(name for name in healthy if beats[name] is None or _instant(beats[name]) > started)
 

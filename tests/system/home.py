@@ -1,4 +1,4 @@
-"""AIRFLOW_HOME: one owner at a time; its database is used again only when the last owner left it in good order."""
+"""AIRFLOW_HOME: one owner at a time. Its database is used again only if the last owner ended normally."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Home:
     @contextmanager
     def claimed(self) -> Iterator[None]:
         """
-        Own the folder. Throws away a database that was left amid something, is damaged, or belongs to another Airflow.
+        Own the folder. Delete a database that is damaged, was left by a crash, or belongs to another Airflow.
 
-        :raises HomeInUseError: Somebody else owns it.
+        :raises HomeInUseError: Another process owns it.
         """
         self.logs.mkdir(parents=True, exist_ok=True)
         with (self.folder / "lock").open("w") as lock:
@@ -38,12 +38,12 @@ class Home:
                 raise HomeInUseError(f"Another run is using {self.folder}") from error
             if not self._is_reusable():
                 self._discard_database()
-            self._stamp.unlink(missing_ok=True)  # until this owner lets go in good order
+            self._stamp.unlink(missing_ok=True)  # until this owner ends normally
             yield
             self._stamp.write_text(version("apache-airflow"))
 
     def has_database(self) -> bool:
-        """Return whether there is a database to go on with."""
+        """Return whether there is a database that can be used again."""
         return self._database.exists()
 
     def log_file(self, name: str) -> Path:

@@ -1,12 +1,12 @@
 """
-Leave no process behind, whatever happens to the one that started it.
+Leave no process behind, even if the one that started it is killed.
 
 Airflow forks: workers, supervisors, task runners, parsers. Tasks have process groups of their own, and one whose
 supervisor was killed lives on as an orphan, so neither groups nor parenthood finds them all. Two things do. Whatever is
 forked stays in the session of the component that we started; and what a task starts in a session of its own inherits a
 marker in its environment (which Airflow's workers and tasks hide from all but root, so it would not do alone).
 
-A guard process, which waits for nothing but the end of its owner, kills all of these: after a normal stop, an
+A guard process waits for the end of its owner and then kills all of these: after a normal stop, an
 exception, a closed terminal or a SIGKILL. This module is the guard: ``python -m tests.system.processes MARKER``. Its
 owner holds its standard input open, and writes the id of each process that it starts there.
 """
@@ -54,7 +54,7 @@ class Family:
         try:
             self._leaders[leader] = psutil.Process(leader)
         except psutil.NoSuchProcess:
-            return  # without a heir: it had no time to fork
+            return  # it ended before it could fork
 
     def living(self) -> list[psutil.Process]:
         """Return its processes."""
@@ -82,11 +82,11 @@ class Family:
                 return False
             return self._has_session_of(process) or process.environ().get(MARKER_VARIABLE) == self.marker
         except (psutil.Error, OSError):
-            return False  # gone in the meantime, or somebody else's
+            return False  # gone in the meantime, or of another user
 
     def _has_session_of(self, process: psutil.Process) -> bool:
         leader = self._leaders.get(os.getsid(process.pid))
-        # The number of a session that has ended may come back as somebody else's.
+        # The id of a session that has ended may be given to another one.
         return leader is not None and (leader.is_running() or not psutil.pid_exists(leader.pid))
 
 

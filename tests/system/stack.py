@@ -2,7 +2,7 @@
 A real Airflow: api-server, scheduler, dag-processor and triggerer, for the system tests and for ``make demo``.
 
 Not ``airflow standalone``, whose parts outlive it when it is terminated. The database is migrated first, then the four
-start in parallel. See ``processes`` for how all of it ends, ``home`` for what is kept, ``api`` for what can be asked.
+start in parallel. See ``processes`` for how they end, ``home`` for what is kept, ``api`` for what can be asked.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ COMPONENTS: Mapping[str, list[str]] = {
 }
 HEALTHY = frozenset({"metadatabase", "scheduler", "dag_processor", "triggerer"})
 
-# Airflow's own limits, raised: on a busy machine they end what is slow but well.
+# Airflow's own limits, raised: on a busy machine they would end work that is slow but fine.
 UNHURRIED: Mapping[str, str] = {
     "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "600",
     "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "600",
@@ -63,7 +63,7 @@ class AirflowStack:
     :param dags_folder: Where the DAGs are.
     :param connections: Connection id to URI or JSON, handed over in the environment of every component.
     :param settings: More environment variables, such as :data:`QUICK_HEARTBEATS`; they win over those made here.
-    :param on_step: Called with a few words when a step begins, for those who show progress.
+    :param on_step: Called with a few words when a step begins.
     """
 
     def __init__(
@@ -189,7 +189,7 @@ def _free_port() -> int:
 
 
 def _inherited_environment() -> dict[str, str]:
-    """Return this process's environment without what would change Airflow or Python behind our back."""
+    """Return this process's environment without what would change what Airflow or Python does."""
     unwanted = {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME"}
     kept = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW") and k not in unwanted}
     local = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}

@@ -56,7 +56,7 @@ def test_an_orphan_in_mid_send_and_its_retry_send_once(stack: AirflowStack, gate
     worker = task_process(run).parent()
     wait_for_post(gateway, asked)
     assert worker is not None
-    worker.kill()  # the task lives on, without anybody to report to
+    worker.kill()  # the task lives on without a supervisor to report to
     assert run.wait() == "success"
     assert len(received(gateway, number)) == 1
     assert "was sent by an earlier try" in run.log("send", try_number=2)

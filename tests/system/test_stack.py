@@ -65,7 +65,7 @@ def test_the_demo_shows_the_log_of_the_task_to_blame(stack: AirflowStack) -> Non
         send_and_wait(stack, Progress(), {"number": UNDELIVERABLE})
 
 
-def test_a_task_outlives_its_killed_worker_as_an_orphan_that_the_stack_still_knows(stack: AirflowStack) -> None:
+def test_an_orphan_task_of_a_killed_worker_is_still_known_to_the_stack(stack: AirflowStack) -> None:
     run = stack.api.trigger("patience")
     # Not earlier: a task that still talks to its supervisor dies with it.
     task = psutil.Process(wait_until("the task", lambda: _pid_of_sleeping(run), sign=run.task_states))

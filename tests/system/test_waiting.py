@@ -1,4 +1,4 @@
-"""Deferred waits on a real triggerer: they outlive it, keep their deadline, and end when nobody wants them any more."""
+"""Deferred waits on a real triggerer: they survive its crash, keep their deadline, and end when they are cancelled."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BRIEF_TIMEOUT = timedelta(seconds=20)
 
 @pytest.fixture
 def deferred(stack: AirflowStack) -> Iterator[Callable[[str], DagRun]]:
-    """Send an SMS, and return when both waits for it are with the triggerer; afterwards nobody waits any more."""
+    """Send an SMS, and return when the triggerer has both waits for it. Afterwards end them."""
     runs: list[DagRun] = []
 
     def defer(number: str) -> DagRun:
@@ -81,7 +81,7 @@ def sms_of(gateway: Gateway, run: DagRun) -> Sms:
 
 
 def kill_with_all_it_started(stack: AirflowStack, component: str) -> None:
-    """End a component and its processes as a machine does that loses its power."""
+    """End a component and its processes, as a loss of power does."""
     started = psutil.Process(stack.components[component].pid).children(recursive=True)
     stack.kill(component)
     for process in started:

@@ -1,4 +1,4 @@
-"""Everything that can go wrong in one run, with a telephone for each, that is told of it."""
+"""Everything that can fail in one run, with a phone number of its own for each alarm."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
 from airflow_provider_messaggisms.notifications import MessaggiSmsNotifier
 
-FAILS, KILLED, LOST, RUN, LATE, NOBODY = (f"+39 349 555 11{number:02}" for number in range(6))
+FAILS, KILLED, LOST, RUN, LATE, UNREACHED = (f"+39 349 555 11{number:02}" for number in range(6))
 
-# A connection in Airflow's database: every component has a way of its own to get at it. On a busy machine that alone
-# may take longer than the time that an alarm has by default.
+# A connection in Airflow's database: every component reads it in its own way. On a busy machine that alone may take
+# longer than an alarm has by default.
 USUAL: dict[str, Any] = {"sender": "Airflow", "messaggisms_conn_id": "from_the_database", "timeout_seconds": 300}
 
 
@@ -38,7 +38,7 @@ with DAG(
             body="{{ dag_run.dag_id }} is late: {{ run_id }}",
             once_per=timedelta(minutes=30),
         ),
-        too_late(recipients=[NOBODY], body="Nobody will read this", messaggisms_conn_id="nowhere"),
+        too_late(recipients=[UNREACHED], body="Never sent", messaggisms_conn_id="nowhere"),
     ],
 ):
 
