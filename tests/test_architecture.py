@@ -72,7 +72,7 @@ HTTP = {"aiohttp", "httpx", "requests", "urllib3", "yarl"}
 #: Who may import what, even within a function. Everybody may import the standard library, and Airflow but for the core.
 RESERVED = {
     **{library: {"transport.network", "transport.async_transport", "transport.sync_transport"} for library in HTTP},
-    "phonenumbers": {"gateway.phone"},
+    "phonenumbers": {"gateway.numbering_plan", "gateway.phone"},
     "flask_appbuilder": {"hooks"},
     "flask_babel": {"hooks"},
     "wtforms": {"hooks"},
@@ -169,7 +169,11 @@ def test_imports_are_absolute(name: str) -> None:
 @pytest.mark.parametrize("name", [*CORE, "exceptions"])
 def test_the_core_imports_the_standard_library_msgspec_and_itself(name: str) -> None:
     allowed = {*sys.stdlib_module_names, PACKAGE, "msgspec"}
-    allowed |= {"gateway.send_date": {"pendulum"}, "gateway.phone": {"phonenumbers"}}.get(name, set())
+    allowed |= {
+        "gateway.send_date": {"pendulum"},
+        "gateway.phone": {"phonenumbers"},
+        "gateway.numbering_plan": {"phonenumbers"},
+    }.get(name, set())
     assert {one.top for one in imports(name)} <= allowed
     assert all(other == "exceptions" or other in CORE for other in ours(name))
 
