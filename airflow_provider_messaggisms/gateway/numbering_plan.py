@@ -3,7 +3,7 @@ Countries' numbering plans, compiled once for each country from phonenumbers' da
 
 ``phonenumbers`` knows every country's plan, but validating one number with it takes 65 to 960 microseconds. A
 :class:`Plan` answers the same questions with one regular expression in about one microsecond: which country code is it,
-can a line have that many digits, is it a mobile, fixed or VoIP line. Both give the same answers; the tests compare them.
+can a line have that many digits, is it a mobile, fixed or VoIP line. The tests compare the answers of both.
 
 Several countries can share one code, as 25 do with +1. Then a number belongs to the first region whose leading digits
 it has or, for a region without such a rule, to the first one that has any kind of number like it.
@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from phonenumbers import PhoneMetadata, PhoneNumberDesc
@@ -124,7 +124,7 @@ def national_plan(region: str) -> NationalPlan:
     """
     from phonenumbers import PhoneMetadata
 
-    metadata = PhoneMetadata.metadata_for_region(region)
+    metadata: Any = PhoneMetadata.metadata_for_region(region)
     prefixes = [part for part in (metadata.international_prefix, metadata.national_prefix_for_parsing) if part]
     no_prefix = "".join(rf"(?!(?:{prefix}))" for prefix in prefixes)
     general = metadata.general_desc
@@ -138,7 +138,7 @@ def _trunk(metadata: PhoneMetadata) -> re.Pattern[str] | None:
     return re.compile(rf"(?:{trunk})(?!\A)") if trunk else None
 
 
-def _metadata(code: str, region: str) -> PhoneMetadata:
+def _metadata(code: str, region: str) -> Any:
     from phonenumbers import PhoneMetadata
 
     return PhoneMetadata.metadata_for_region_or_calling_code(int(code), region)
