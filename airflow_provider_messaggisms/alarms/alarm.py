@@ -30,7 +30,6 @@ from airflow_provider_messaggisms.gateway.recipients import (
     Recipient,
     RecipientList,
     check_placeholders,
-    listed,
     read_recipients,
 )
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
@@ -167,10 +166,13 @@ def _recipients(written: Any, settings: Settings) -> RecipientList:
     except ConfigurationError as error:
         log.error("%s; only numbers with their prefix get this alarm", error)
         region = None
-    each = listed(personal_value(written))
-    recipients = read_recipients(each, default_region=region, validate="possible", on_invalid="drop")
+    recipients = read_recipients(
+        personal_value(written), default_region=region, validate="possible", on_invalid="drop", on_repeated="first"
+    )
     for why in recipients.dropped:
         log.error("This recipient gets no alarm: %s", why)
+    for why in recipients.conflicts:
+        log.warning("This recipient gets the alarm with its first fields: %s", why)
     return recipients
 
 

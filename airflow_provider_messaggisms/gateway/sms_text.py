@@ -22,6 +22,14 @@ import msgspec
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 
+#: Characters that show nothing: white space of every kind, and invisible signs.
+BLANKS = (
+    " \t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+    "\u00ad\u061c\u115f\u1160\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2062"
+    "\u2063\u2064\u2066\u2067\u2068\u2069\u2800\u3164\ufeff\uffa0"
+)
+
 _PLACEHOLDER = re.compile(r"\{\{([^{}\n]++)\}\}")
 
 _EXTENSION = frozenset("\f^{}\\[~]|€")  # an escape and a character: two septets
@@ -78,9 +86,15 @@ class Piece(RedactedStruct, frozen=True):
     whole: bool = False
 
 
+@lru_cache(maxsize=1024)
+def field_name(name: str) -> str:
+    """Return a field's name as it is compared: without blanks around it, its accents composed (Unicode NFC)."""
+    return unicodedata.normalize("NFC", name.strip(BLANKS))
+
+
 def placeholders(body: str) -> tuple[str, ...]:
     """Return the names that stand in a text as ``{{name}}`` or ``{{ name }}``, each once, in their order."""
-    names = (found[1].strip() for found in _PLACEHOLDER.finditer(body))
+    names = (field_name(found[1]) for found in _PLACEHOLDER.finditer(body))
     return tuple(dict.fromkeys(name for name in names if name))
 
 
@@ -98,7 +112,7 @@ def placeholder(name: str) -> str:
 
 def fill(body: str, fields: Mapping[str, str]) -> str:
     """Put a recipient's fields in the place of their placeholders, as the gateway does; others stay as they are."""
-    return _PLACEHOLDER.sub(lambda found: str(fields.get(found[1].strip(), found[0])), body)
+    return _PLACEHOLDER.sub(lambda found: str(fields.get(field_name(found[1]), found[0])), body)
 
 
 def whole_characters(text: str) -> str:
@@ -243,7 +257,7 @@ def _segments(text: str, names: frozenset[str]) -> Iterator[tuple[str, bool]]:
     """Divide a text into the placeholders of known fields (``True``) and what stands between them."""
     end = 0
     for found in _PLACEHOLDER.finditer(text) if names else ():
-        if found[1].strip() in names:
+        if field_name(found[1]) in names:
             yield text[end : found.start()], False
             yield found[0], True
             end = found.end()

@@ -266,7 +266,7 @@ def neighbours(draw: random.Random, count: int) -> Iterator[tuple[int, str]]:
             digits.insert(draw.randrange(len(digits) + 1), draw.choice("0123456789"))
         elif draw.random() < 0.2:
             digits.pop(draw.randrange(len(digits)))
-        yield example.country_code, "".join(digits)
+        yield example.country_code or 0, "".join(digits)
 
 
 def test_full_validation_and_phonenumbers_agree_near_every_kind_of_number() -> None:
