@@ -302,6 +302,10 @@ def _number_and_fields(written: Any, where: str) -> tuple[Any, Mapping[Any, Any]
     return written.get("number"), fields
 
 
+def _type(value: Any) -> str:
+    return "None" if value is None else type(value).__name__
+
+
 def _why_no_number(value: Any, missing_hint: str) -> str:
     if value is None:
         return f"the number is missing (None){missing_hint}"
@@ -367,6 +371,6 @@ def _found_instead(name: str, written: Any) -> str:
     fields = written.get("fields") if isinstance(written, Mapping) else None
     for key, value in (fields or {}).items():
         if field_name(str(key)) == name:
-            shown = value.strip(BLANKS) if isinstance(value, str) else type(value).__name__
-            return f" (it holds {shown!r}, which stands for a missing value)" if shown else " (it is blank)"
+            shown = repr(value.strip(BLANKS)) if isinstance(value, str) else _type(value)
+            return " (it is blank)" if shown == "''" else f" (it holds {shown}, which stands for a missing value)"
     return ""

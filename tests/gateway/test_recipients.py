@@ -260,7 +260,7 @@ def test_the_error_says_what_stands_for_the_missing_value() -> None:
         one({"name ": "nan"})
     with pytest.raises(ConfigurationError, match=r"\(it is blank\)$"):
         one({"name": " "})
-    with pytest.raises(ConfigurationError, match=r"\(it holds 'NoneType', which stands for a missing value\)$"):
+    with pytest.raises(ConfigurationError, match=r"\(it holds None, which stands for a missing value\)$"):
         one({"name": None})
 
 

@@ -198,11 +198,11 @@ def test_a_simulation_is_said_by_what_was_asked_for_unless_the_gateway_contradic
         ({"body": "Dear {{name}}"}, "body: the template cannot be rendered: 'name' is undefined"),
         (
             {"body": "{{name}}", "recipients": [{"number": NUMBER, "fields": {"name": "x"}}, SOMEBODY_ELSE]},
-            "body: the placeholder {{name}} has no field of that name for recipient 1 (+39-*******568)",
+            "body: the placeholder {{name}} has no field of that name for recipients[1] (+39-*******568)",
         ),
         (
             {"body": "{{name}}", "recipients": {"number": NUMBER, "fields": {"name": None}}},
-            "recipients[0].fields['name']: expected a text or a number, got nothing",
+            "body: the placeholder {{name}} has no field of that name for recipients[0] (+39-*******567); give",
         ),
         ({"recipients": None}, "recipients: at least one is required"),
         ({"recipients": []}, "recipients: at least one is required"),
@@ -304,7 +304,7 @@ def test_dropped_recipients_are_named_masked_and_counted(
 
 def test_dropping_everybody_is_an_error(context: dict[str, Any], messaggisms_gateway: Gateway) -> None:
     with pytest.raises(
-        ConfigurationError, match=r"^recipients: none of the 2 can be sent to; the first: recipients\[0\]"
+        ConfigurationError, match=r"^recipients: none of the 2 is valid; the first: recipients\[0\]"
     ):
         send(context, recipients=["+39 12", "+39 13"], on_invalid="drop")
     assert messaggisms_gateway.requests() == []
