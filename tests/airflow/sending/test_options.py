@@ -303,9 +303,7 @@ def test_dropped_recipients_are_named_masked_and_counted(
 
 
 def test_dropping_everybody_is_an_error(context: dict[str, Any], messaggisms_gateway: Gateway) -> None:
-    with pytest.raises(
-        ConfigurationError, match=r"^recipients: none of the 2 is valid; the first: recipients\[0\]"
-    ):
+    with pytest.raises(ConfigurationError, match=r"^recipients: none of the 2 is valid; the first: recipients\[0\]"):
         send(context, recipients=["+39 12", "+39 13"], on_invalid="drop")
     assert messaggisms_gateway.requests() == []
 
