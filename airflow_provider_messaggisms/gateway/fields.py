@@ -12,21 +12,23 @@ differ from themselves, and their ``datetime64`` is known by name.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
-from airflow_provider_messaggisms.gateway.sms_text import BLANKS, whole_characters
+from airflow_provider_messaggisms.gateway.phone import mask_numbers
+from airflow_provider_messaggisms.gateway.sms_text import BLANKS, field_name, whole_characters
 
 # Texts that a missing value becomes when it is converted, as they are written: "Nan" and "Null" are people's names.
 _CONVERTED = ("None", "nan", "NaN", "-nan", "NaT", "<NA>", "null", "NULL", "\\N", "undefined")
 _INFINITE = ("inf", "-inf", "Inf", "-Inf", "Infinity", "-Infinity")
 # What a spreadsheet shows if a formula gives nothing, in English and Italian.
 _SPREADSHEET_ERRORS = ("#N/A", "#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!")
-_SPREADSHEET_ERRORS += ("#N/D", "#NOME?", "#RIF!", "#VALORE!", "#NULLO!")
-_MISSING_TEXTS = frozenset((*_CONVERTED, *_INFINITE, *_SPREADSHEET_ERRORS))
+_ITALIAN_ERRORS = ("#N/D", "#NOME?", "#RIF!", "#VALORE!", "#NULLO!")
+_MISSING_TEXTS = frozenset((*_CONVERTED, *_INFINITE, *_SPREADSHEET_ERRORS, *_ITALIAN_ERRORS))
 
 _MISSING_TYPES = ("NAType", "NaTType")  # of pandas
 
@@ -34,6 +36,28 @@ _MISSING_TYPES = ("NAType", "NaTType")  # of pandas
 def is_missing_text(text: str) -> bool:
     """Tell whether a text stands for a missing value: ``nan``, ``None``, ``#N/A`` and the like."""
     return text.strip(BLANKS) in _MISSING_TEXTS
+
+
+def field_texts(fields: Mapping[Any, Any], where: str, only: Iterable[str] | None = None) -> dict[str, str]:
+    """
+    Return fields as plain texts by name, without the missing ones.
+
+    :param where: How an error calls the recipient, such as ``recipients[3]``.
+    :param only: Names of the fields that the text uses: others may hold anything. Default: all fields are read.
+    :raises ConfigurationError: A value has no plain text, or two names are the same.
+    """
+    texts: dict[str, str] = {}
+    for key, value in fields.items():
+        name = field_name(key if isinstance(key, str) else str(key))
+        if not name or (only is not None and name not in only):
+            continue
+        text = field_text(value, f"{where}.fields[{mask_numbers(name)[:40]!r}]")
+        if text is None:
+            continue
+        if name in texts:
+            raise ConfigurationError(f"{where}.fields: the name {mask_numbers(name)[:40]!r} is there twice")
+        texts[name] = text
+    return texts
 
 
 def field_text(value: Any, where: str) -> str | None:
@@ -97,3 +121,15 @@ def _of_number(value: Real | Decimal, where: str) -> str | None:
     if not number.is_finite():
         return None
     return format(number, "f") if "e" in text.lower() else text
+
+
+def missing_field_hint(name: str, fields: Mapping[Any, Any] | None) -> str:
+    """Return what an error adds if a field is there, but its value is missing."""
+    for key, value in (fields or {}).items():
+        if field_name(str(key)) != name:
+            continue
+        if isinstance(value, str) and not value.strip(BLANKS):
+            return " (it is blank)"
+        shown = repr(value.strip(BLANKS)) if isinstance(value, str) else type(value).__name__.removesuffix("Type")
+        return f" (it holds {shown}, which stands for a missing value)"
+    return ""

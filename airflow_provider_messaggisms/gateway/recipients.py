@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
-from airflow_provider_messaggisms.gateway.fields import field_text, is_missing_text
+from airflow_provider_messaggisms.gateway.fields import field_texts, is_missing_text, missing_field_hint
 from airflow_provider_messaggisms.gateway.phone import known_region, mask, mask_numbers, to_wire
 from airflow_provider_messaggisms.gateway.recipient_text import parse_recipients
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
@@ -275,7 +275,7 @@ def read_recipient(
     except ConfigurationError as error:
         why = f"the number is missing ({number.strip()!r}){missing_hint}" if is_missing_text(number) else error
         raise ConfigurationError(f"{where}: {why}") from None
-    return Recipient(wire, _texts(fields, where, only) if fields else {})
+    return Recipient(wire, field_texts(fields, where, only) if fields else {})
 
 
 def _each(written: Any) -> Iterator[Any]:
@@ -302,10 +302,6 @@ def _number_and_fields(written: Any, where: str) -> tuple[Any, Mapping[Any, Any]
     return written.get("number"), fields
 
 
-def _type(value: Any) -> str:
-    return "None" if value is None else type(value).__name__
-
-
 def _why_no_number(value: Any, missing_hint: str) -> str:
     if value is None:
         return f"the number is missing (None){missing_hint}"
@@ -316,22 +312,6 @@ def _why_no_number(value: Any, missing_hint: str) -> str:
         )
     hint = "; write it in quotes, so that no zero or plus sign is lost" if hasattr(value, "__float__") else ""
     return f"a number is a text, not {type(value).__name__}{hint}"
-
-
-def _texts(fields: Mapping[Any, Any], where: str, only: Iterable[str] | None) -> dict[str, str]:
-    """Turn fields into plain text, without the missing ones. A field that the text does not use is not checked."""
-    texts: dict[str, str] = {}
-    for key, value in fields.items():
-        name = field_name(key if isinstance(key, str) else str(key))
-        if not name or (only is not None and name not in only):
-            continue
-        text = field_text(value, f"{where}.fields[{mask_numbers(name)[:40]!r}]")
-        if text is None:
-            continue
-        if name in texts:
-            raise ConfigurationError(f"{where}.fields: the name {mask_numbers(name)[:40]!r} is there twice")
-        texts[name] = text
-    return texts
 
 
 def field_names(written: Any) -> frozenset[str]:
@@ -361,16 +341,8 @@ def check_placeholders(body: str, recipients: Iterable[Recipient], *, where: str
 def _check_values(names: Iterable[str], recipient: Recipient, where: str, written: Any = None) -> None:
     for name in names:
         if not recipient.fields.get(name, "").strip(BLANKS):
+            instead = missing_field_hint(name, written.get("fields")) if isinstance(written, Mapping) else ""
             raise ConfigurationError(
                 f"body: the placeholder {{{{{name}}}}} has no field of that name for {where} "
-                f"({mask(recipient.number)}); give every recipient that field{_found_instead(name, written)}"
+                f"({mask(recipient.number)}); give every recipient that field{instead}"
             )
-
-
-def _found_instead(name: str, written: Any) -> str:
-    fields = written.get("fields") if isinstance(written, Mapping) else None
-    for key, value in (fields or {}).items():
-        if field_name(str(key)) == name:
-            shown = repr(value.strip(BLANKS)) if isinstance(value, str) else _type(value)
-            return " (it is blank)" if shown == "''" else f" (it holds {shown}, which stands for a missing value)"
-    return ""

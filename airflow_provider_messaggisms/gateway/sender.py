@@ -41,8 +41,8 @@ def sender_warning(sender: str) -> str | None:
     if not signs:
         return None
     return (
-        f"sender: the contract allows letters and digits only, but this one has {' '.join(signs)}; it is sent as it is, "
-        "for registered aliases can have such signs"
+        f"sender: the contract allows letters and digits only, but this one has {' '.join(signs)}; it is sent as it "
+        "is, for registered aliases can have such signs"
     )
 
 

@@ -94,8 +94,7 @@ def _opened(path: Any) -> Any:
 def _plain(binary: io.BufferedReader, path: Any) -> io.BufferedReader:
     """Decompress a file, and refuse one that is not text."""
     if binary.peek(2).startswith(_GZIP):
-        # typeshed does not know that a GzipFile is a raw file to a buffer, which is how gzip itself uses it.
-        binary = io.BufferedReader(gzip.GzipFile(fileobj=binary), _BUFFER_BYTES)  # type: ignore[type-var, assignment]
+        binary = io.BufferedReader(gzip.GzipFile(fileobj=binary), _BUFFER_BYTES)
     try:
         beginning = binary.peek(8)
     except (OSError, EOFError, zlib.error) as error:

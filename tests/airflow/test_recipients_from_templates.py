@@ -42,7 +42,7 @@ def notifier_reads(written: Any, native: bool, context: dict[str, Any]) -> Any:
     dag = DAG(
         "dag", schedule=None, start_date=dt.datetime(2024, 1, 1, tzinfo=dt.UTC), render_template_as_native_obj=native
     )
-    notifier.render_template_fields({"dag": dag, **context})  # type: ignore[typeddict-item, arg-type]
+    notifier.render_template_fields({"dag": dag, **context})  # type: ignore[typeddict-item]
     return personal_value(notifier.recipients)
 
 

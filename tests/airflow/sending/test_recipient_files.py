@@ -15,7 +15,8 @@ import pytest
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.recipients import Recipient
-from airflow_provider_messaggisms.sending.recipient_files import RecipientFile, read_rows
+from airflow_provider_messaggisms.sending.recipient_files import RecipientFile
+from airflow_provider_messaggisms.sending.recipient_rows import read_rows
 
 BODY = "Dear {{name}}"
 
