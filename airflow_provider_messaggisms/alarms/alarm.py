@@ -33,6 +33,7 @@ from airflow_provider_messaggisms.gateway.recipients import (
     read_recipients,
 )
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
+from airflow_provider_messaggisms.gateway.sender import sender_warning
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.gateway.sms_text import whole_characters
 from airflow_provider_messaggisms.gateway.wire import Call
@@ -198,7 +199,10 @@ def _content(settings: Settings, sender: Any, **written: Any) -> MessageContent:
     def composed(value: Any) -> MessageContent:
         return compose(settings, now=datetime.now(UTC), sender=value, **written)
 
-    return _optional("sender", sender, composed, "using the connection's sender") or composed(None)
+    content = _optional("sender", sender, composed, "using the connection's sender") or composed(None)
+    if warning := sender_warning(content.sender):
+        log.warning(warning)
+    return content
 
 
 def _checked_alarm_key(written: Any) -> str:
