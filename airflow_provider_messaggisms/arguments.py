@@ -137,5 +137,20 @@ def check_literals(
     )
 
 
+def check_encoding(encoding: Any) -> None:
+    """
+    Check the name of a text encoding; ``None`` is fine.
+
+    :raises ConfigurationError: Python has no such encoding.
+    """
+    try:
+        if encoding is not None:
+            "".encode(encoding)
+    except (LookupError, TypeError, ValueError):
+        raise ConfigurationError(
+            f"encoding: {_excerpt(encoding)} is not a text encoding that Python knows, such as 'cp1252' or 'utf-16-le'"
+        ) from None
+
+
 def _excerpt(value: Any) -> str:
     return repr(mask_numbers(str(value)[:40]))

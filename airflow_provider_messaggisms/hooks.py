@@ -29,6 +29,7 @@ from airflow_provider_messaggisms.gateway.phone import to_wire
 from airflow_provider_messaggisms.gateway.recipients import Recipient, read_recipients
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy
 from airflow_provider_messaggisms.gateway.send_date import send_day
+from airflow_provider_messaggisms.gateway.sender import sender_warning
 from airflow_provider_messaggisms.gateway.settings import FIELDS, Settings
 from airflow_provider_messaggisms.gateway.steps import Step, Steps, arun_steps, run_steps
 from airflow_provider_messaggisms.gateway.wire import Call
@@ -245,7 +246,10 @@ class MessaggiSmsHook(BaseHook):
 
     def compose(self, **written: Any) -> MessageContent:
         """Make the content of a message, checked, with the connection's defaults (see ``gateway.content.compose``)."""
-        return compose(self.settings, now=datetime.now(UTC), **written)
+        content = compose(self.settings, now=datetime.now(UTC), **written)
+        if warning := sender_warning(content.sender):
+            self.log.warning(warning)
+        return content
 
     def get_message(self, message_id: str) -> Message:
         """Read a message's summary."""

@@ -31,7 +31,6 @@ from airflow_provider_messaggisms.alarms.template_context import completed
 from airflow_provider_messaggisms.exceptions import ConfigurationError, NotSentError
 from airflow_provider_messaggisms.gateway.content import MessageContent
 from airflow_provider_messaggisms.gateway.cost import check_max_parts
-from airflow_provider_messaggisms.gateway.recipients import listed
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.personal import Personal, personal_value
@@ -298,10 +297,6 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         except Exception as error:  # noqa: BLE001 (whatever is wrong, the alarm must go out)
             self.log.warning("%s: the template cannot be rendered: %s", name, error_text_without_numbers(error))
         context[name] = getattr(self, name)
-
-    def render_recipients(self, written: Any, context: Context, env: Environment, seen: set[int]) -> Any:
-        """Render recipients to a list, so that the body knows their fields."""
-        return listed(super().render_recipients(written, context, env, seen))
 
     def _env(self, context: Context) -> Environment:
         dag = context.get("dag")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
 
-from airflow_provider_messaggisms.arguments import as_number, check_choice, check_count, literal
+from airflow_provider_messaggisms.arguments import as_number, check_choice, check_count, check_encoding, literal
 from airflow_provider_messaggisms.exceptions import (
     ConfigurationError,
     InvalidRequestError,
@@ -19,7 +19,7 @@ from airflow_provider_messaggisms.exceptions import (
 from airflow_provider_messaggisms.gateway.cost import PartsCounter
 from airflow_provider_messaggisms.gateway.idempotency import OUTCOME_UNKNOWN
 from airflow_provider_messaggisms.gateway.models import Message
-from airflow_provider_messaggisms.gateway.recipients import RecipientList, Validate
+from airflow_provider_messaggisms.gateway.recipients import RecipientList
 from airflow_provider_messaggisms.gateway.send_date import send_day
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.permanent_errors import without_retries
@@ -55,8 +55,7 @@ class MessaggiSmsSendOperator(SendingOperator):
     invalid recipients, parts, price, credit and state, but no number and no text. Errors that no retry can cure fail
     the task at once.
 
-    See :class:`~airflow_provider_messaggisms.sending.send_arguments.SendArguments` for the parameters; ``validate`` is
-    ``full`` by default.
+    See :class:`~airflow_provider_messaggisms.sending.send_arguments.SendArguments` for the parameters.
 
     :raises ConfigurationError: An argument or the connection is wrong; the text names the field.
     :raises OutcomeUnknownError: No answer, and the gateway does not show the message; the next try looks again.
@@ -77,13 +76,15 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
     :class:`~airflow_provider_messaggisms.sending.send_arguments.SendArguments`.
 
     :param recipients_path: Instead of ``recipients``: a CSV or JSON-lines file anywhere Airflow's ``ObjectStoragePath``
-        reaches (``file:///data/people.csv``, ``s3://conn@bucket/people.jsonl``), UTF-8, with a column ``number``; the
-        other columns are that recipient's fields. It is read twice as a stream: once to check every row before
+        reaches (``file:///data/people.csv``, ``s3://conn@bucket/people.jsonl.gz``), with a column ``number``; every
+        other column is a field that the body may use. It is read twice as a stream: once to check every row before
         anything is sent, once to send. Templated.
+    :param number_column: The column of that file with the number. Default ``number``.
+    :param encoding: How that file is encoded, such as ``cp1252``. Default: UTF-8, or what the file's byte order mark
+        says.
     :param chunk_size: How many recipients one call carries. Default 1,000; the gateway documents no maximum.
     :param max_price_eur: What the whole message may cost, by the price that the gateway quotes while the transaction
         is open. Default: no limit. Templated.
-    :param validate: Default ``possible``: at 100,000 recipients the full check of a number costs minutes.
     :raises DeliveryError: As the send operator; also when a closed message lacks recipients.
     """
 
@@ -95,19 +96,23 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
         self,
         *,
         recipients_path: str | None = None,
+        number_column: str = "number",
+        encoding: str | None = None,
         chunk_size: int = 1000,
         max_price_eur: float | str | None = None,
-        validate: Validate = "possible",
         **kwargs: Any,
     ) -> None:
-        super().__init__(validate=validate, **kwargs)
+        super().__init__(**kwargs)
         self.recipients_path = recipients_path
+        self.number_column = number_column
+        self.encoding = encoding
         self.chunk_size = chunk_size
         self.max_price_eur = max_price_eur
         #: What :meth:`on_kill` stops.
         self._running: Transaction | None = None
         with without_retries():  # in a mapped task, this runs in the task
             check_count("chunk_size", chunk_size)
+            check_encoding(encoding)
             as_number("max_price_eur", literal(max_price_eur))
             if (recipients_path is None) == (self.recipients is None):
                 raise ConfigurationError("recipients: give either recipients or recipients_path")
@@ -133,6 +138,9 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
             default_region=hook.settings.default_region,
             validate=self.validate,
             on_invalid=self.on_invalid,
+            on_repeated=self.on_repeated,
+            number_column=self.number_column,
+            encoding=self.encoding,
             names_of_airflow=self.body.names_of_airflow if isinstance(self.body, Personal) else frozenset(),
         )
 

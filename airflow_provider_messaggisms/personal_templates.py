@@ -20,7 +20,8 @@ from jinja2 import TemplateAssertionError, TemplateError, TemplateSyntaxError
 from airflow_provider_messaggisms.airflow_internals import RendersOwnFields
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.phone import mask_numbers
-from airflow_provider_messaggisms.gateway.recipients import Recipient, field_names, listed
+from airflow_provider_messaggisms.gateway.recipient_text import parse_recipients, spliced
+from airflow_provider_messaggisms.gateway.recipients import Recipient, field_names
 from airflow_provider_messaggisms.personal import Personal, personal_value
 from airflow_provider_messaggisms.placeholders import render_body, render_text
 
@@ -92,31 +93,37 @@ class PersonalTemplates(RendersOwnFields):
             rendered = _kept_quiet(name, lambda: self._rendered(name, written, context, jinja_env, seen_oids))
             setattr(self, name, rendered)
 
-    def render_recipients(self, written: Any, context: Context, env: Environment, seen: set[int]) -> Any:
-        """Render recipients. A template may give a list of them; a number stays the text that it is."""
-        return self._recipients(written, context, env, seen)
-
     def _recipients(self, written: Any, context: Context, env: Environment, seen: set[int]) -> Any:
+        """
+        Render recipients to one value, whichever way it comes: from another task, as a text, or as a native object.
+
+        A template inside a list may give several recipients; they are spliced into the list.
+        """
+        if isinstance(written, list | tuple | set) and id(written) not in seen:
+            return spliced((self._part(part, context, env, seen), _is_template(part)) for part in written)
+        return _parsed(self._part(written, context, env, seen))
+
+    def _part(self, written: Any, context: Context, env: Environment, seen: set[int]) -> Any:
+        """Render a part of the recipients; a number stays the text that it is."""
         if written is None or id(written) in seen:
             return written
         if isinstance(written, Mapping):
-            return {key: self._recipients(part, context, env, seen) for key, part in written.items()}
+            return {key: self._part(part, context, env, seen) for key, part in written.items()}
         if isinstance(written, list | tuple | set):
-            return [self._recipients(part, context, env, seen) for part in written]
+            return [self._part(part, context, env, seen) for part in written]
         if self._is_file(written):
             return render_text(written, context, env)
         rendered = self.render_template(written, context, env, seen)
         if isinstance(written, str) and _has_number(rendered):
             rendered = render_text(written, context, env)
-        if isinstance(written, str) and isinstance(rendered, str) and rendered.lstrip().startswith(("[", "{")):
-            return listed(rendered)  # what a Variable or Param with a list becomes in a DAG that renders to texts
         return _whole(rendered)
 
     def _rendered(self, name: str, written: Any, context: Context, env: Environment, seen: set[int]) -> Any:
         if callable(written):
-            return _whole(written(context=context, jinja_env=env))
+            value = _whole(written(context=context, jinja_env=env))
+            return _parsed(value) if name == "recipients" else value
         if name == "recipients":
-            return self.render_recipients(written, context, env, seen)
+            return self._recipients(written, context, env, seen)
         if name == "body" and isinstance(written, str) and id(written) not in seen:
             return self._rendered_body(written, context, env)
         return self.render_template(written, context, env, seen)
@@ -154,6 +161,15 @@ def _source(name: str, env: Environment) -> str:
 def _has_number(value: Any) -> bool:
     """Tell whether ``+39349...``, or several of these with commas between them, were read as Python's numbers."""
     return isinstance(value, int | float) or (isinstance(value, list | tuple) and any(map(_has_number, value)))
+
+
+def _is_template(part: Any) -> bool:
+    """Tell whether a part of a list may be a template or another task's output, and not what the author wrote."""
+    return not isinstance(part, list | tuple | set | Mapping | Recipient)
+
+
+def _parsed(value: Any) -> Any:
+    return parse_recipients(value) if isinstance(value, str) else value
 
 
 def _whole(value: Any) -> Any:

@@ -40,6 +40,7 @@ LAYERS = (
         "permanent_errors",
         "personal",
         "placeholders",
+        "sending.text_files",
         "transport.exchange",
         "transport.network",
     },
@@ -51,6 +52,7 @@ LAYERS = (
         "alarms.occasion",
         "alarms.template_context",
         "alarms.wording",
+        "sending.recipient_rows",
     },
     {
         "alarms.alarm",
@@ -73,7 +75,7 @@ HTTP = {"aiohttp", "httpx", "requests", "urllib3", "yarl"}
 #: Who may import what, even within a function. Everybody may import the standard library, and Airflow but for the core.
 RESERVED = {
     **{library: {"transport.network", "transport.async_transport", "transport.sync_transport"} for library in HTTP},
-    "phonenumbers": {"gateway.phone"},
+    "phonenumbers": {"gateway.numbering_plan", "gateway.phone"},
     "flask_appbuilder": {"hooks"},
     "flask_babel": {"hooks"},
     "wtforms": {"hooks"},
@@ -170,7 +172,8 @@ def test_imports_are_absolute(name: str) -> None:
 @pytest.mark.parametrize("name", [*CORE, "exceptions"])
 def test_the_core_imports_the_standard_library_msgspec_and_itself(name: str) -> None:
     allowed = {*sys.stdlib_module_names, PACKAGE, "msgspec"}
-    allowed |= {"gateway.send_date": {"pendulum"}, "gateway.phone": {"phonenumbers"}}.get(name, set())
+    allowed |= {"gateway.send_date": {"pendulum"}}.get(name, set())
+    allowed |= {"phonenumbers"} if name in RESERVED["phonenumbers"] else set()
     assert {one.top for one in imports(name)} <= allowed
     assert all(other == "exceptions" or other in CORE for other in ours(name))
 
@@ -260,7 +263,7 @@ def test_a_dag_file_loads_no_heavy_library() -> None:
     new = loaded(*(f"{PACKAGE}.{name}" for name in facade), after=airflow)
     assert f"{PACKAGE}.hooks" in new
     when_it_runs = {"sending.exactly_once", "sending.recipient_files", "sending.task_state", "sending.transactions"}
-    when_it_runs |= {"waiting.shared_client"}
+    when_it_runs |= {"sending.recipient_rows", "sending.text_files", "waiting.shared_client"}
     when_it_runs |= {"transport.async_transport", "transport.sync_transport"}
     when_it_runs |= {
         "alarms.alarm",

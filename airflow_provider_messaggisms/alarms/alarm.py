@@ -30,10 +30,10 @@ from airflow_provider_messaggisms.gateway.recipients import (
     Recipient,
     RecipientList,
     check_placeholders,
-    listed,
     read_recipients,
 )
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
+from airflow_provider_messaggisms.gateway.sender import sender_warning
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.gateway.sms_text import whole_characters
 from airflow_provider_messaggisms.gateway.wire import Call
@@ -167,10 +167,13 @@ def _recipients(written: Any, settings: Settings) -> RecipientList:
     except ConfigurationError as error:
         log.error("%s; only numbers with their prefix get this alarm", error)
         region = None
-    each = listed(personal_value(written))
-    recipients = read_recipients(each, default_region=region, validate="possible", on_invalid="drop")
+    recipients = read_recipients(
+        personal_value(written), default_region=region, validate="possible", on_invalid="drop", on_repeated="first"
+    )
     for why in recipients.dropped:
         log.error("This recipient gets no alarm: %s", why)
+    for why in recipients.conflicts:
+        log.warning("This recipient gets the alarm with its first fields: %s", why)
     return recipients
 
 
@@ -196,7 +199,10 @@ def _content(settings: Settings, sender: Any, **written: Any) -> MessageContent:
     def composed(value: Any) -> MessageContent:
         return compose(settings, now=datetime.now(UTC), sender=value, **written)
 
-    return _optional("sender", sender, composed, "using the connection's sender") or composed(None)
+    content = _optional("sender", sender, composed, "using the connection's sender") or composed(None)
+    if warning := sender_warning(content.sender):
+        log.warning(warning)
+    return content
 
 
 def _checked_alarm_key(written: Any) -> str:

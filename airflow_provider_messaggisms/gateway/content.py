@@ -19,6 +19,7 @@ from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 from airflow_provider_messaggisms.gateway.send_date import send_day
 from airflow_provider_messaggisms.gateway.sender import check_sender
 from airflow_provider_messaggisms.gateway.settings import Settings
+from airflow_provider_messaggisms.gateway.sms_text import checked_body
 
 
 class MessageContent(RedactedStruct, frozen=True, kw_only=True):
@@ -53,7 +54,7 @@ class MessageContent(RedactedStruct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         checked = {
             "sender": check_sender(self.sender),
-            "body": _body(self.body),
+            "body": _whole("body", checked_body(self.body)),
             "test": check_flag("test", self.test) or False,
             "priority": _priority(self.priority),
             "flash": check_flag("flash", self.flash),
@@ -88,13 +89,6 @@ def compose(
         timestamp_send, timezone=settings.timezone, now=now, time_format=settings.timestamp_send_format or None
     )
     return MessageContent(sender=sender or settings.sender or "", body=body, timestamp_send=day, **options)
-
-
-def _body(body: Any) -> str:
-    if not isinstance(body, str) or not body.strip():
-        what = "is empty" if isinstance(body, str) else f"is not a text but {type(body).__name__}"
-        raise ConfigurationError(f"body: the text of the SMS {what}")
-    return _whole("body", body)
 
 
 def _whole(name: str, text: str) -> str:

@@ -1,34 +1,37 @@
 """
-Who gets an SMS: what a DAG author writes becomes :class:`Recipient` values that are right to send to, each number once.
+The recipients of an SMS: values as a DAG author gives them become checked :class:`Recipient` values.
 
-A recipient is a number, or ``{"number": ..., "fields": {...}}`` where the text has placeholders; recipients are one of
-these or a list of them. All is checked before any money is spent, and every complaint names the position and shows the
-number masked.
+A recipient is a number, or ``{"number": ..., "fields": {...}}`` if the text has placeholders; recipients are one of
+these or a list of them, or a text that holds them. :func:`read_recipients` reads lists; files are read row by row. Both
+go through one :class:`RecipientCheck`, so the rules are the same: every number is valid, every placeholder has a value
+for everyone, and each number gets one SMS. All is checked before any money is spent. An error names the position and
+shows the number masked.
 """
 
 from __future__ import annotations
 
-import ast
-import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import Any, Literal
 
 import msgspec
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
+from airflow_provider_messaggisms.gateway.fields import field_texts, is_missing_text, missing_field_hint
 from airflow_provider_messaggisms.gateway.phone import known_region, mask, mask_numbers, to_wire
+from airflow_provider_messaggisms.gateway.recipient_text import parse_recipients
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
-from airflow_provider_messaggisms.gateway.sms_text import placeholders, whole_characters
+from airflow_provider_messaggisms.gateway.sms_text import BLANKS, field_name, placeholders
 
 Validate = Literal["full", "possible"]
 OnInvalid = Literal["fail", "drop"]
+OnRepeated = Literal["fail", "first"]
+
+_NOTHING_PUSHED = "; did the task that gives it push nothing?"
 
 
-class Recipient(RedactedStruct, frozen=True, gc=False):  # made by the hundred thousand; texts are nothing to collect
+class Recipient(RedactedStruct, frozen=True, gc=False):  # there can be 100,000; gc=False: texts hold no cycles
     """
-    One recipient, ready for the wire.
+    One recipient, checked.
 
     :param number: In the gateway's form, ``+39-3491234567``. The ``repr`` masks it.
     :param fields: What the text's placeholders become for this recipient. Not in the ``repr``.
@@ -43,185 +46,303 @@ class Recipient(RedactedStruct, frozen=True, gc=False):  # made by the hundred t
 
 class RecipientList(RedactedStruct, frozen=True):
     """
-    What became of the recipients that somebody wrote.
+    Recipients that were read, and those that were left out.
 
-    :param addressees: Whom to send to, in the order written, each number once.
-    :param dropped: Why each recipient that ``on_invalid="drop"`` left out was left out; numbers masked.
-    :param repeated: How many recipients were left out because their number stood there already.
+    :param addressees: The recipients to send to, in the order written, each number once.
+    :param dropped: For each recipient that ``on_invalid="drop"`` left out, the reason; numbers masked.
+    :param repeated: How many recipients were left out because their number was there already.
+    :param conflicts: For each of these that has another text, so that ``on_repeated="first"`` lost it, the place.
     """
 
     _shown = ("dropped", "repeated")
     addressees: tuple[Recipient, ...]
     dropped: tuple[str, ...] = ()
     repeated: int = 0
+    conflicts: tuple[str, ...] = ()
 
     @property
     def numbers(self) -> frozenset[str]:
-        """Whom the message goes to, whatever the order."""
+        """The numbers, without their order."""
         return frozenset(one.number for one in self.addressees)
 
     def __iter__(self) -> Iterator[Recipient]:
         return iter(self.addressees)
 
 
+class RecipientCheck:
+    """
+    Checks recipients one after the other and remembers which numbers were there. Lists and files share it.
+
+    :param body: The text. Every recipient must have a value for each of its placeholders, and two recipients with one
+        number have the same text if these values are the same. ``None``: the text is not known, so all fields count.
+    :param where: Names a place for an error, such as ``recipients[3]``, from its index or line.
+    :param default_region: Country of numbers without an international prefix.
+    :param validate: ``full`` checks that a number is a mobile, fixed or VoIP line; ``possible`` only its length.
+    :param on_invalid: ``fail`` raises at the first invalid recipient; ``drop`` leaves it out and keeps the reason.
+    :param on_repeated: For a number that has another text the second time: ``fail`` raises, ``first`` sends the first.
+    :param missing_hint: What an error adds where a number is missing.
+    """
+
+    def __init__(
+        self,
+        body: str | None,
+        where: Callable[[int], str],
+        *,
+        default_region: str | None = None,
+        validate: Validate = "full",
+        on_invalid: OnInvalid = "fail",
+        on_repeated: OnRepeated = "fail",
+        missing_hint: str = "",
+    ) -> None:
+        self.dropped: list[str] = []
+        self.conflicts: list[str] = []
+        self.repeated = 0
+        self.taken = 0
+        self.used_names = None if body is None else placeholders(body)
+        self._where = where
+        self._default_region = default_region
+        self._validate = validate
+        self._on_invalid = on_invalid
+        self._on_repeated = on_repeated
+        self._missing_hint = missing_hint
+        self._first: dict[str, int] = {}  # see _mark
+
+    @property
+    def numbers(self) -> Set[str]:
+        """The numbers that were added, in their order."""
+        return self._first.keys()
+
+    def add(self, place: int, written: Any) -> Recipient | None:
+        """
+        Check a recipient and remember its number.
+
+        :param place: Its index or line.
+        :returns: ``None`` if it is left out: its number is there already, or it is invalid and ``on_invalid`` is
+            ``drop``.
+        :raises ConfigurationError: It is invalid, or its number is there already with another text.
+        """
+        try:
+            recipient = self.check(place, written)
+        except ConfigurationError as error:
+            if self._on_invalid != "drop":
+                raise
+            self.dropped.append(str(error))
+            return None
+        mark = self._mark(place, recipient)
+        if recipient.number not in self._first:
+            self._first[recipient.number] = mark
+            return recipient
+        self.repeated += 1
+        first = self._first[recipient.number]
+        if first & _TEXT != mark & _TEXT:
+            self._refuse_conflict(place, first >> _TEXT_BITS, recipient)
+        return None
+
+    def check(self, place: int, written: Any, *, validate: Validate | None = None) -> Recipient:
+        """
+        Check a recipient, without a look at the others.
+
+        :raises ConfigurationError: It is invalid, or a placeholder of the text has no value.
+        """
+        if isinstance(written, Recipient):
+            recipient = written
+        else:
+            recipient = read_recipient(
+                written,
+                self._where(place),
+                default_region=self._default_region,
+                validate=validate or self._validate,
+                only=self.used_names,
+                missing_hint=self._missing_hint,
+            )
+        if self.used_names:
+            _check_values(self.used_names, recipient, self._where(place), written)
+        return recipient
+
+    def take(self, written: Any, place: int) -> Recipient | None:
+        """
+        Give a recipient that was added once more, when its source is read a second time.
+
+        :returns: ``None`` if its number was not added, was taken already, or has another text now.
+        """
+        try:
+            recipient = self.check(place, written, validate="possible")  # in full it was checked the first time
+        except ConfigurationError:
+            return None
+        first = self._first.get(recipient.number, _TAKEN)
+        if first == _TAKEN or first & _TEXT != self._mark(0, recipient):
+            return None
+        self._first[recipient.number] = _TAKEN
+        self.taken += 1
+        return recipient
+
+    def finish(self, what: str) -> None:
+        """
+        End the check.
+
+        :param what: How an error calls the recipients.
+        :raises ConfigurationError: No recipient is left, or the default region is wrong.
+        """
+        if self.dropped:
+            known_region(self._default_region)  # a wrong region is not the numbers' fault
+        if not self._first:
+            dropped = f"none of the {len(self.dropped)} is valid; the first: {self.dropped[0]}" if self.dropped else ""
+            raise ConfigurationError(f"{what}: {dropped or 'there is no recipient'}")
+
+    def _mark(self, place: int, recipient: Recipient) -> int:
+        """Pack a place and a hash of the text's values into one integer: there can be a million of them."""
+        if self.used_names is None:
+            text = hash(frozenset(recipient.fields.items())) if recipient.fields else 0
+        else:
+            text = hash(tuple(map(recipient.fields.get, self.used_names))) if self.used_names else 0
+        return place << _TEXT_BITS | text & _TEXT
+
+    def _refuse_conflict(self, place: int, first: int, recipient: Recipient) -> None:
+        conflict = (
+            f"{self._where(place)}: {mask(recipient.number)} is there already, at {self._where(first)}, with another "
+            "text"
+        )
+        if self._on_repeated != "first":
+            raise ConfigurationError(
+                f"{conflict}: one number gets one SMS, so put both into one text, or send the first with "
+                "on_repeated='first'"
+            )
+        self.conflicts.append(conflict)
+
+
+_TEXT_BITS = 61
+_TEXT = (1 << _TEXT_BITS) - 1
+_TAKEN = -1
+
+
 def read_recipients(
     written: Any,
     *,
+    body: str | None = None,
     default_region: str | None = None,
     validate: Validate = "full",
     on_invalid: OnInvalid = "fail",
+    on_repeated: OnRepeated = "fail",
 ) -> RecipientList:
     """
-    Read recipients in any of the forms that people write.
+    Read recipients in any of the forms that a DAG author may give.
 
-    :param written: A number, a ``{"number", "fields"}`` mapping, an :class:`Recipient`, or a list of these.
-    :param default_region: Country of numbers without an international prefix.
-    :param validate: ``full`` asks whether the number can be a mobile or fixed line; ``possible`` only its length.
-    :param on_invalid: ``fail`` raises at the first number that cannot be sent to; ``drop`` leaves it out and says so.
-    :raises ConfigurationError: A number cannot be sent to, a field is no text, nobody is left, or there is no such
-        region.
+    :param written: A number, a ``{"number", "fields"}`` mapping, a :class:`Recipient`, a list of these, or a text that
+        holds them (see ``gateway.recipient_text``).
+
+    The other parameters are those of :class:`RecipientCheck`.
+
+    :raises ConfigurationError: A recipient is invalid, no recipient is left, or there is no such region.
     """
-    seen: dict[str, Recipient] = {}
-    dropped: list[str] = []
-    repeated = 0
-    for position, one in enumerate(_each(written)):
-        try:
-            if isinstance(one, Recipient):
-                addressee = one
-            else:
-                where = f"recipients[{position}]"
-                addressee = read_recipient(one, where, default_region=default_region, validate=validate)
-        except ConfigurationError as error:
-            if on_invalid != "drop":
-                raise
-            dropped.append(str(error))
-            continue
-        if addressee.number in seen:
-            repeated += 1
-        else:
-            seen[addressee.number] = addressee
-    if dropped:
-        known_region(default_region)  # a wrong one would be no fault of the numbers
-    if not seen:
-        why = f"none of the {len(dropped)} can be sent to; the first: {dropped[0]}" if dropped else "nobody is named"
-        raise ConfigurationError(f"recipients: {why}")
-    return RecipientList(tuple(seen.values()), tuple(dropped), repeated)
+    check = RecipientCheck(
+        body,
+        lambda position: f"recipients[{position}]",
+        default_region=default_region,
+        validate=validate,
+        on_invalid=on_invalid,
+        on_repeated=on_repeated,
+        missing_hint=_NOTHING_PUSHED,
+    )
+    added = (check.add(position, one) for position, one in enumerate(_each(written)))
+    addressees = tuple(one for one in added if one is not None)
+    check.finish("recipients")
+    return RecipientList(addressees, tuple(check.dropped), check.repeated, tuple(check.conflicts))
 
 
 def read_recipient(
-    written: Any, where: str, *, default_region: str | None = None, validate: Validate = "full"
+    written: Any,
+    where: str,
+    *,
+    default_region: str | None = None,
+    validate: Validate = "full",
+    only: Iterable[str] | None = None,
+    missing_hint: str = "",
 ) -> Recipient:
     """
     Read one recipient.
 
     :param written: A number, or a ``{"number", "fields"}`` mapping.
     :param where: How an error calls its place, such as ``recipients[3]`` or ``line 17``.
-    :raises ConfigurationError: As :func:`read_recipients`.
+    :param only: Names of the fields that the text uses: others may hold anything. Default: all fields are read.
+    :param missing_hint: What an error adds where the number is missing.
+    :raises ConfigurationError: The number or a field is invalid.
     """
-    number: Any = written
-    fields: Any = {}
-    if isinstance(written, Mapping):
-        if unknown := written.keys() - {"number", "fields"}:
-            key = mask_numbers(min(map(str, unknown))[:40])
-            raise ConfigurationError(f"{where}: unknown key {key!r}; a recipient has 'number' and 'fields'")
-        number, fields = written.get("number"), written.get("fields") or {}
-    if not isinstance(fields, Mapping):
-        raise ConfigurationError(f"{where}.fields: expected names and texts, got {_kind(fields)}")
-    return addressee_of(number, fields, where, default_region=default_region, validate=validate)
-
-
-def addressee_of(
-    number: Any,
-    fields: Mapping[Any, Any],
-    where: str,
-    *,
-    default_region: str | None = None,
-    validate: Validate = "full",
-) -> Recipient:
-    """
-    Check a number and its fields; as :func:`read_recipient`, for who has them apart.
-
-    :raises ConfigurationError: The number cannot be sent to, or a field is no text.
-    """
+    number, fields = _number_and_fields(written, where)
     if not isinstance(number, str):
-        hint = "; write it in quotes, so that no zero or plus sign is lost" if isinstance(number, int | float) else ""
-        raise ConfigurationError(f"{where}: a number is a text, not {_kind(number)}{hint}")
+        raise ConfigurationError(f"{where}: {_why_no_number(number, missing_hint)}")
     try:
         wire = to_wire(number, default_region=default_region, validate=validate)
     except ConfigurationError as error:
-        raise ConfigurationError(f"{where}: {error}") from None
-    return Recipient(wire, {str(name): _field_text(value, where, name) for name, value in fields.items()})
-
-
-def listed(written: Any) -> list[Any]:
-    """
-    Make a list of recipients out of what a template or an Airflow Variable gives, which is a text.
-
-    :param written: A list as JSON or as Python writes it, numbers with commas, semicolons or line breaks between them,
-        or any form that :func:`read_recipients` takes; lists of these too.
-    """
-    if isinstance(written, str):
-        text = written.strip()
-        if text[:1] in ("[", "{", '"'):
-            for read in (json.loads, ast.literal_eval):
-                with suppress(ValueError, SyntaxError):
-                    return listed(read(text))
-        return [part.strip() for part in re.split("[,;\n]", text) if part.strip()]
-    if isinstance(written, list | tuple | set | frozenset):
-        return [one for part in written for one in listed(part)]
-    return [] if written is None else [written]
+        why = f"the number is missing ({number.strip()!r}){missing_hint}" if is_missing_text(number) else error
+        raise ConfigurationError(f"{where}: {why}") from None
+    return Recipient(wire, field_texts(fields, where, only) if fields else {})
 
 
 def _each(written: Any) -> Iterator[Any]:
+    if isinstance(written, str):
+        written = parse_recipients(written)
     if isinstance(written, str | Mapping | Recipient):
         yield written
     elif isinstance(written, Iterable) and not isinstance(written, bytes):
         yield from written
     else:
-        raise ConfigurationError(f"recipients: expected a number, a recipient or a list of them, got {_kind(written)}")
+        found = f"nothing (None){_NOTHING_PUSHED}" if written is None else type(written).__name__
+        raise ConfigurationError(f"recipients: expected a number, a recipient or a list of them, got {found}")
 
 
-def _field_text(value: Any, where: str, name: Any) -> str:
-    if isinstance(value, str):
-        if not value.isascii() and value != whole_characters(value):
-            raise ConfigurationError(
-                f"{where}.fields[{name!r}]: the text holds half a character, which nobody can send"
-            )
-        return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    raise ConfigurationError(f"{where}.fields[{name!r}]: expected a text or a number, got {_kind(value)}")
+def _number_and_fields(written: Any, where: str) -> tuple[Any, Mapping[Any, Any]]:
+    if not isinstance(written, Mapping):
+        return written, {}
+    if unknown := written.keys() - {"number", "fields"}:
+        key = mask_numbers(min(map(str, unknown))[:40])
+        raise ConfigurationError(f"{where}: unknown key {key!r}; a recipient has 'number' and 'fields'")
+    fields = written.get("fields") or {}
+    if not isinstance(fields, Mapping):
+        raise ConfigurationError(f"{where}.fields: expected names and texts, got {type(fields).__name__}")
+    return written.get("number"), fields
 
 
-def _kind(value: Any) -> str:
-    return "nothing" if value is None else type(value).__name__
+def _why_no_number(value: Any, missing_hint: str) -> str:
+    if value is None:
+        return f"the number is missing (None){missing_hint}"
+    if isinstance(value, list | tuple):
+        return (
+            f"it is a row of {len(value)} value(s) ({type(value).__name__}), not a recipient; give its number, or "
+            "{'number': ..., 'fields': {...}}"
+        )
+    hint = "; write it in quotes, so that no zero or plus sign is lost" if hasattr(value, "__float__") else ""
+    return f"a number is a text, not {type(value).__name__}{hint}"
 
 
 def field_names(written: Any) -> frozenset[str]:
-    """Collect the names of all fields in recipients as they were written, right or wrong, without judging them."""
+    """Return the names of all fields in recipients as they were given, valid or not."""
     if isinstance(written, Recipient):
         return frozenset(written.fields)
     if isinstance(written, Mapping):
         fields = written.get("fields")
-        return frozenset(map(str, fields)) if isinstance(fields, Mapping) else frozenset()
+        return frozenset(field_name(str(name)) for name in fields) if isinstance(fields, Mapping) else frozenset()
     if isinstance(written, list | tuple | set):
         return frozenset().union(*map(field_names, written))
     return frozenset()
 
 
-def check_placeholders(body: str, addressees: Iterable[Recipient], *, where: str = "") -> None:
+def check_placeholders(body: str, recipients: Iterable[Recipient], *, where: str = "") -> None:
     """
-    Make sure that every placeholder of *body* becomes something for everybody.
+    Check that every placeholder of *body* has a value for every recipient.
 
-    :param where: How an error calls the place of a recipient; by default its position in *addressees*.
-    :raises ConfigurationError: A recipient has no field for a placeholder: it would get the SMS with a hole in it.
+    :param where: How an error calls the place of a recipient; default: its position in *recipients*.
+    :raises ConfigurationError: A recipient has no value for a placeholder: its SMS would have a gap.
     """
     names = placeholders(body)
-    for position, addressee in enumerate(addressees if names else ()):
-        for name in names:
-            if name not in addressee.fields:
-                who = where or f"recipient {position}"
-                raise ConfigurationError(
-                    f"body: the placeholder {{{{{name}}}}} has no field of that name for {who} "
-                    f"({mask(addressee.number)}); give every recipient that field"
-                )
+    for position, recipient in enumerate(recipients if names else ()):
+        _check_values(names, recipient, where or f"recipient {position}")
+
+
+def _check_values(names: Iterable[str], recipient: Recipient, where: str, written: Any = None) -> None:
+    for name in names:
+        if not recipient.fields.get(name, "").strip(BLANKS):
+            instead = missing_field_hint(name, written.get("fields")) if isinstance(written, Mapping) else ""
+            raise ConfigurationError(
+                f"body: the placeholder {{{{{name}}}}} has no field of that name for {where} "
+                f"({mask(recipient.number)}); give every recipient that field{instead}"
+            )

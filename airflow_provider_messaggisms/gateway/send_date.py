@@ -1,14 +1,15 @@
 """
-On which day: what a DAG author gives as ``timestamp_send`` becomes what the gateway understands.
+The day to send on: ``timestamp_send`` as a DAG author writes it becomes what the gateway understands.
 
 The contract documents a date and no time of day, so a day is all that is promised. It begins at midnight in the
-connection's time zone: an evening in UTC can be tomorrow in Rome.
+connection's time zone: an evening in UTC can be tomorrow in Rome. Where the clocks change at midnight, a day begins
+later, at the first instant that has its date.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, tzinfo
 from typing import Any
 
 import pendulum
@@ -23,8 +24,8 @@ def send_day(value: Any, *, timezone: str, now: datetime, time_format: str | Non
     """
     Read ``timestamp_send``.
 
-    :param value: A ``date``; ``"2026-12-24"`` or ``"24-12-2026"``; or an aware ``datetime`` or ISO 8601 text whose time
-        of day is midnight in *timezone*. ``None`` and an empty text mean now.
+    :param value: A ``date``; ``"2026-12-24"`` or ``"24-12-2026"``; or an aware ``datetime`` or ISO 8601 text that is
+        the beginning of a day in *timezone*, mostly midnight. ``None`` and an empty text mean now.
     :param timezone: IANA name of the zone in which the gateway's days begin.
     :param now: The present instant, aware.
     :param time_format: ``strftime`` form for accounts whose gateway takes a time of day; lifts the midnight rule.
@@ -34,8 +35,9 @@ def send_day(value: Any, *, timezone: str, now: datetime, time_format: str | Non
     """
     if value is None or value == "":
         return None
-    moment = _in_own_form(value, time_format, timezone) or _read(value)
-    here = pendulum.instance(now).in_timezone(timezone)
+    zone = pendulum.timezone(timezone)
+    moment = _in_own_form(value, time_format, zone) or _read(value)
+    here = now.astimezone(zone)
     if not isinstance(moment, datetime):
         if moment < here.date():
             raise ConfigurationError(f"timestamp_send: {moment} is past; today is {here.date()} in {timezone}")
@@ -43,29 +45,31 @@ def send_day(value: Any, *, timezone: str, now: datetime, time_format: str | Non
     if moment.tzinfo is None:
         raise ConfigurationError("timestamp_send: the time has no zone; add its offset, such as +01:00, or give a date")
     try:
-        there = pendulum.instance(moment).in_timezone(timezone)
+        # By way of UTC: of a time that the clocks skip, pendulum makes another instant than its offset says.
+        instant = moment.astimezone(UTC)
+        there = instant.astimezone(zone)
     except OverflowError:
         raise ConfigurationError("timestamp_send: the end of time is no day to send on") from None
     if time_format:
-        if there < here:
+        if instant < now.astimezone(UTC):  # two times of one zone would compare their clocks
             raise ConfigurationError(f"timestamp_send: {there.isoformat()} is past")
         return there.strftime(time_format)
-    if (there.hour, there.minute, there.second, there.microsecond) != (0, 0, 0, 0):
+    if there.time() != time(0) and instant != _beginning_of(there.date(), zone):
         raise ConfigurationError(
             f"timestamp_send: it has a time of day ({there.strftime('%H:%M:%S')} in {timezone}), and the gateway "
             "documents days only; use send_at, which waits in Airflow, or set timestamp_send_format in the connection "
             "if your account's gateway takes times"
         )
-    return send_day(date(there.year, there.month, there.day), timezone=timezone, now=now)
+    return send_day(there.date(), timezone=timezone, now=now)
 
 
 def instant_of(name: str, value: Any) -> datetime:
     """
     Read an instant.
 
-    :param name: What the parameter is called.
+    :param name: The name of the parameter, for errors.
     :param value: An aware ``datetime``, or an ISO 8601 text with its offset.
-    :raises ConfigurationError: It is none of these.
+    :raises ConfigurationError: It is neither of these.
     """
     try:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
@@ -82,7 +86,12 @@ def instant_of(name: str, value: Any) -> datetime:
     return moment
 
 
-def _in_own_form(value: Any, time_format: str | None, timezone: str) -> datetime | None:
+def _beginning_of(day: date, zone: tzinfo) -> datetime:
+    """Return the first instant of a day. If the clocks skip midnight, that is the instant at which they do."""
+    return datetime.combine(day, time(0), tzinfo=zone).astimezone(UTC)
+
+
+def _in_own_form(value: Any, time_format: str | None, zone: tzinfo) -> datetime | None:
     """Read a text in the form that the account's gateway takes; ``None`` if it has another form."""
     if not time_format or not isinstance(value, str):
         return None
@@ -90,7 +99,7 @@ def _in_own_form(value: Any, time_format: str | None, timezone: str) -> datetime
         moment = datetime.strptime(value.strip(), time_format)
     except ValueError:
         return None
-    return moment if moment.tzinfo else pendulum.instance(moment, tz=timezone)
+    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
 
 
 def _read(value: Any) -> date | datetime:

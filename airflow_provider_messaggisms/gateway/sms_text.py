@@ -1,11 +1,11 @@
 """
-What the text of an SMS is (3GPP TS 23.038): its placeholders, what it costs in parts, and how it is made to fit.
+The text of an SMS (3GPP TS 23.038): its placeholders, its cost in parts, and shortening it to fit.
 
 A text whose characters are all in the GSM-7 alphabet takes 160 characters in one SMS, or 153 in each part of a longer
 one; ten characters, the euro sign among them, count twice. One character beyond that alphabet, such as an emoji or a
 curly apostrophe, and the whole text is sent as UCS-2: 70, or 67 in each part. Parts are what is paid for.
 
-Nobody documents how the gateway encodes; it is taken to use GSM-7 wherever it can, and no national language tables.
+It is undocumented how the gateway encodes. It is assumed to use GSM-7 wherever possible, without national tables.
 """
 
 from __future__ import annotations
@@ -15,12 +15,20 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
+
+#: Characters that show nothing: white space of every kind, and invisible signs.
+BLANKS = (
+    " \t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+    "\u00ad\u061c\u115f\u1160\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2062"
+    "\u2063\u2064\u2066\u2067\u2068\u2069\u2800\u3164\ufeff\uffa0"
+)
 
 _PLACEHOLDER = re.compile(r"\{\{([^{}\n]++)\}\}")
 
@@ -30,7 +38,7 @@ _GSM7 = _EXTENSION | frozenset(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 
-# What Unicode does not break down into plain signs by itself, or breaks down into something that reads differently.
+# Characters that Unicode does not decompose into plain signs, or decomposes into signs that read differently.
 _PLAIN = {
     **dict.fromkeys("‘’‚‛′‹›´`ʹʻʼˈˊˋ", "'"),
     **dict.fromkeys("“”„‟″«»", '"'),
@@ -51,11 +59,11 @@ _MARK = "..."
 
 class Measure(msgspec.Struct, frozen=True):
     """
-    What a text takes.
+    The size of a text.
 
     :param encoding: ``GSM-7`` or ``UCS-2``.
     :param units: Septets in GSM-7, 16-bit units in UCS-2.
-    :param parts: SMS that it is sent as, and paid for; at least 1.
+    :param parts: Number of SMS that it is sent as, and paid for; at least 1.
     """
 
     encoding: Literal["GSM-7", "UCS-2"]
@@ -78,9 +86,15 @@ class Piece(RedactedStruct, frozen=True):
     whole: bool = False
 
 
+@lru_cache(maxsize=1024)
+def field_name(name: str) -> str:
+    """Return a field's name as it is compared: without blanks around it, its accents composed (Unicode NFC)."""
+    return unicodedata.normalize("NFC", name.strip(BLANKS))
+
+
 def placeholders(body: str) -> tuple[str, ...]:
     """Return the names that stand in a text as ``{{name}}`` or ``{{ name }}``, each once, in their order."""
-    names = (found[1].strip() for found in _PLACEHOLDER.finditer(body))
+    names = (field_name(found[1]) for found in _PLACEHOLDER.finditer(body))
     return tuple(dict.fromkeys(name for name in names if name))
 
 
@@ -98,12 +112,31 @@ def placeholder(name: str) -> str:
 
 def fill(body: str, fields: Mapping[str, str]) -> str:
     """Put a recipient's fields in the place of their placeholders, as the gateway does; others stay as they are."""
-    return _PLACEHOLDER.sub(lambda found: str(fields.get(found[1].strip(), found[0])), body)
+    return _PLACEHOLDER.sub(lambda found: str(fields.get(field_name(found[1]), found[0])), body)
+
+
+def checked_body(body: Any) -> str:
+    """
+    Check the text of an SMS, and compose its accents (Unicode NFC), so that its placeholders match their fields.
+
+    :raises ConfigurationError: It is not a text, is blank, or holds a NUL character.
+    """
+    if not isinstance(body, str):
+        raise ConfigurationError(f"body: the text of the SMS is not a text but {type(body).__name__}")
+    if not body.strip(BLANKS):
+        raise ConfigurationError("body: the text of the SMS is empty")
+    if "\0" in body:
+        raise ConfigurationError("body: the text of the SMS holds a NUL character, which cannot be sent")
+    return unicodedata.normalize("NFC", body)
 
 
 def whole_characters(text: str) -> str:
-    """Replace half characters, such as Python reads the names of files that are not UTF-8 to: nobody can send them."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    """
+    Replace what cannot be sent: half characters, as in names of files that are not UTF-8, and NUL characters.
+
+    A half character becomes U+FFFD; a NUL is left out.
+    """
+    return text.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def measure(text: str) -> Measure:
@@ -136,7 +169,7 @@ def to_gsm7(text: str) -> str:
 
     Letters lose the accents that GSM-7 lacks, and nothing takes their place (``À`` becomes ``A``, not ``A'``): the
     word stays the one that people search for, and no letter grows. Quotes, dashes, blanks and ligatures become plain;
-    emoji and whatever else has no plain form are dropped. What GSM-7 has (``è é ù ì ò à Ç Ñ ß €``...) stays.
+    emoji and all other characters without a plain form are dropped. What GSM-7 has (``è é ù ì ò à Ç Ñ ß €``...) stays.
     """
     if _GSM7.issuperset(text):
         return text
@@ -145,13 +178,13 @@ def to_gsm7(text: str) -> str:
 
 def fit(text: str | Iterable[Piece], max_parts: int, *, fields: Collection[Mapping[str, str]] = ()) -> str:
     """
-    Make a text fit into a number of parts, losing as little as can be.
+    Make a text fit into a number of parts, losing as little as possible.
 
-    What fits comes back unchanged. Otherwise it is turned into GSM-7, unless more than half of it would be lost, as
-    with another alphabet. If that is not enough, the most important piece gets the room that it needs, then the next
-    one; the piece that it does not suffice for is cut in its middle (``...`` marks the place), or left out if it is
-    ``whole``; what comes after a cut is left out. Where no room is left even for the mark, the last piece that was kept
-    is cut to make it.
+    A text that fits comes back unchanged. Otherwise it is turned into GSM-7, unless more than half of it would be lost,
+    as with another alphabet. If that is not enough, the most important piece gets the room that it needs, then the next
+    one. The first piece that does not fit is cut in its middle (``...`` marks the place), or left out if it is
+    ``whole``; less important pieces are left out after a cut. If there is no room even for the mark, the last piece
+    that was kept is cut to make it.
 
     :param text: Pieces in reading order, joined as they are; a string is one piece.
     :param max_parts: Most parts to take, 1 or more.
@@ -163,36 +196,36 @@ def fit(text: str | Iterable[Piece], max_parts: int, *, fields: Collection[Mappi
     if max_parts < 1:
         raise ConfigurationError(f"max_parts must be 1 or more, not {max_parts}")
     pieces = [Piece(text)] if isinstance(text, str) else list(text)
-    everybody = fields or ({},)
-    names = frozenset[str]().union(*everybody)
+    all_fields = fields or ({},)
+    names = frozenset[str]().union(*all_fields)
     joined = "".join(piece.text for piece in pieces)
-    if _fits(joined, max_parts, everybody):
+    if _fits(joined, max_parts, all_fields):
         return joined
     if not is_mostly_beyond_gsm7(joined):
         pieces = [_plain_piece(piece, names) for piece in pieces]
-    return _shorten(pieces, max_parts, everybody, names)
+    return _shorten(pieces, max_parts, all_fields, names)
 
 
 def _shorten(
-    pieces: list[Piece], max_parts: int, everybody: Collection[Mapping[str, str]], names: frozenset[str]
+    pieces: list[Piece], max_parts: int, all_fields: Collection[Mapping[str, str]], names: frozenset[str]
 ) -> str:
-    """Give each piece the room that its importance earns it, until the result fits for everybody."""
+    """Give each piece the room that its importance earns it, until the result fits for every recipient."""
     joined = "".join(piece.text for piece in pieces)
-    gsm7 = all(_GSM7.issuperset(fill(joined, fields)) for fields in everybody)
+    gsm7 = all(_GSM7.issuperset(fill(joined, fields)) for fields in all_fields)
     room = (160 if gsm7 else 70) if max_parts == 1 else max_parts * (153 if gsm7 else 67)
     tokens = [_tokens(piece.text, names) for piece in pieces]
     widths = {
-        token: max(_width(fill(token, fields), gsm7=gsm7) for fields in (everybody if len(token) > 1 else ({},)))
+        token: max(_width(fill(token, fields), gsm7=gsm7) for fields in (all_fields if len(token) > 1 else ({},)))
         for token in set().union(*tokens)
     }
     # A character of two units can leave the last unit of a part unused, so it takes a few tries, at most one a part.
-    while not _fits(shorter := _share(pieces, tokens, widths, room), max_parts, everybody):
+    while not _fits(shorter := _share(pieces, tokens, widths, room), max_parts, all_fields):
         room -= 1
     return shorter
 
 
 def _share(pieces: list[Piece], tokens: list[list[str]], widths: Mapping[str, int], room: int) -> str:
-    """Fill the room with the pieces, the most important first; cut the one that it does not suffice for."""
+    """Fill the room with the pieces, the most important first; cut the one that does not fit."""
     kept = [""] * len(pieces)
     last: int | None = None  # of those that may be cut
     for index in sorted(range(len(pieces)), key=lambda index: -pieces[index].importance):
@@ -235,15 +268,15 @@ def _take(tokens: Iterable[str], widths: Mapping[str, int], room: int) -> tuple[
     return taken, room
 
 
-def _fits(text: str, max_parts: int, everybody: Collection[Mapping[str, str]]) -> bool:
-    return all(measure(fill(text, fields)).parts <= max_parts for fields in everybody)
+def _fits(text: str, max_parts: int, all_fields: Collection[Mapping[str, str]]) -> bool:
+    return all(measure(fill(text, fields)).parts <= max_parts for fields in all_fields)
 
 
 def _segments(text: str, names: frozenset[str]) -> Iterator[tuple[str, bool]]:
     """Divide a text into the placeholders of known fields (``True``) and what stands between them."""
     end = 0
     for found in _PLACEHOLDER.finditer(text) if names else ():
-        if found[1].strip() in names:
+        if field_name(found[1]) in names:
             yield text[end : found.start()], False
             yield found[0], True
             end = found.end()
@@ -251,7 +284,7 @@ def _segments(text: str, names: frozenset[str]) -> Iterator[tuple[str, bool]]:
 
 
 def _tokens(text: str, names: frozenset[str]) -> list[str]:
-    """Divide a text into what a cut may not divide: characters, and the placeholders of known fields."""
+    """Divide a text into the units that a cut keeps whole: characters, and the placeholders of known fields."""
     tokens: list[str] = []
     for segment, is_placeholder in _segments(text, names):
         tokens.extend((segment,) if is_placeholder else segment)
@@ -259,7 +292,7 @@ def _tokens(text: str, names: frozenset[str]) -> list[str]:
 
 
 def _plain_piece(piece: Piece, names: frozenset[str]) -> Piece:
-    """Turn a piece into GSM-7, all but its placeholders; a piece that has to stay whole cannot be, and goes."""
+    """Turn a piece into GSM-7, except its placeholders. A whole piece that would change is left out."""
     segments = _segments(piece.text, names)
     plain = "".join(segment if is_placeholder else to_gsm7(segment) for segment, is_placeholder in segments)
     if piece.whole and plain != piece.text:
@@ -283,7 +316,7 @@ def _width(text: str, *, gsm7: bool) -> int:
 
 
 def _doubled(*, gsm7: bool) -> Callable[[str], bool]:
-    """Return what tells whether a character takes two units."""
+    """Return the test for characters that take two units."""
     return _EXTENSION.__contains__ if gsm7 else "\uffff".__lt__
 
 

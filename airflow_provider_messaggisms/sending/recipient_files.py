@@ -1,53 +1,54 @@
 """
-Recipients from a file, row by row: CSV or JSON lines, wherever Airflow's ``ObjectStoragePath`` reaches.
+Recipients from a file, CSV or JSON lines, wherever Airflow's ``ObjectStoragePath`` reaches.
 
-The column ``number`` says who; every other column is a field that the text may use as a placeholder. A file is read
-twice as a stream: once to check every row before anything is sent, once to send. What is kept in between is the
-numbers, to send to each once; a text without placeholders needs no more, and no second reading. A bad row is named by
-its line.
+The column ``number`` holds the number; every other column is a field that the text may use as a placeholder. A file is
+read twice as a stream: first to check every row before anything is sent, then to send. Only the numbers are kept in
+between, each with its line and a hash of its text, because each number gets one SMS. A text without placeholders needs
+no second reading. An error names the row by its line.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Collection, Iterator, Set
-from contextlib import contextmanager
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Set
 from typing import Any
-
-import msgspec
-from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.cost import PartsCounter
-from airflow_provider_messaggisms.gateway.phone import known_region
 from airflow_provider_messaggisms.gateway.recipients import (
     OnInvalid,
+    OnRepeated,
     Recipient,
+    RecipientCheck,
     Validate,
-    addressee_of,
-    check_placeholders,
 )
-from airflow_provider_messaggisms.gateway.sms_text import placeholders
 from airflow_provider_messaggisms.placeholders import check_no_clash
+from airflow_provider_messaggisms.sending.recipient_rows import Row, read_rows
 
-_JSON_SUFFIXES = (".jsonl", ".ndjson")
-_DELIMITERS = ",;\t"
+log = logging.getLogger(__name__)
 
-Row = tuple[int, Any, dict[str, Any]]
+_LOG_EVERY_SECONDS = 10.0
+_LOOK_EVERY_ROWS = 1_000
 
 
 class RecipientFile:
     """
-    The recipients in a file, checked when made, then to be iterated over once.
+    The recipients in a file. They are checked when this is made, and can be iterated over once.
 
-    :param path: ``file://``, ``s3://`` or anything else that ``ObjectStoragePath`` opens, ending in ``.csv`` (separated
-        by comma, semicolon or tab), ``.jsonl`` or ``.ndjson``; UTF-8.
-    :param body: The text; only the fields that it uses are sent.
+    :param path: ``file://``, ``s3://`` or anything else that ``ObjectStoragePath`` opens. It ends in ``.csv``
+        (separated by comma, semicolon, tab or ``|``), ``.jsonl`` or ``.ndjson``, each also with ``.gz``.
+    :param body: The text. Only the fields that it uses are read.
     :param default_region: Country of numbers without an international prefix.
-    :param validate: ``full`` asks whether a number can be a mobile or fixed line; ``possible`` only its length.
-    :param on_invalid: ``fail`` raises at the first row that cannot be sent to; ``drop`` leaves it out and says so.
-    :param names_of_airflow: What the body took from Airflow; no field may have such a name.
-    :raises ConfigurationError: The file is missing or broken, a row cannot be sent to, or nobody is left.
+    :param validate: ``full`` checks that a number is a mobile, fixed or VoIP line; ``possible`` only its length.
+    :param on_invalid: ``fail`` raises at the first invalid row; ``drop`` leaves it out and keeps the reason.
+    :param on_repeated: For a number that has another text the second time: ``fail`` raises, ``first`` sends the first.
+    :param number_column: The column with the number. Default ``number``.
+    :param encoding: A text encoding that Python knows, such as ``cp1252``. Default: UTF-8, or what the file's byte
+        order mark says.
+    :param names_of_airflow: Names that the body took from Airflow; no field may have such a name.
+    :param clock: Monotonic seconds, for the log lines that tell how far the check is.
+    :raises ConfigurationError: The file is missing or broken, a row is invalid, or no recipient is left.
     """
 
     def __init__(
@@ -56,146 +57,85 @@ class RecipientFile:
         *,
         body: str,
         default_region: str | None = None,
-        validate: Validate = "possible",
+        validate: Validate = "full",
         on_invalid: OnInvalid = "fail",
+        on_repeated: OnRepeated = "fail",
+        number_column: str = "number",
+        encoding: str | None = None,
         names_of_airflow: Set[str] = frozenset(),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = path
-        self.dropped: list[str] = []
-        self.repeated = 0
         self.tally = PartsCounter(body)
-        self._body = body
-        self._used = placeholders(body)
-        self._default_region = default_region
-        self._validate = validate
-        self._numbers: dict[str, None] = {}  # in the order of the file
-        for line, number, fields in read_rows(path, (*self._used, *names_of_airflow)):
-            if not names_of_airflow.isdisjoint(fields):
-                check_no_clash(names_of_airflow, fields)
-            try:
-                addressee = self._read(line, number, fields)
-            except ConfigurationError as error:
-                if on_invalid != "drop":
-                    raise
-                self.dropped.append(str(error))
-                continue
-            if addressee.number in self._numbers:
-                self.repeated += 1
-            else:
-                self._numbers[addressee.number] = None
-                self.tally.add(addressee.fields)
-        if self.dropped:
-            known_region(default_region)  # a wrong one would be no fault of the numbers
-        if not self._numbers:
-            first = f"; the first: {self.dropped[0]}" if self.dropped else ""
-            raise ConfigurationError(f"recipients_path: {path} names nobody who can be sent to{first}")
+        self._number_column = number_column
+        self._encoding = encoding
+        self._clock = clock
+        self._check = RecipientCheck(
+            body,
+            lambda line: f"recipients_path, line {line}",
+            default_region=default_region,
+            validate=validate,
+            on_invalid=on_invalid,
+            on_repeated=on_repeated,
+        )
+        self._used = self._check.used_names or ()
+        self._check_all(names_of_airflow)
 
     @property
     def numbers(self) -> Set[str]:
-        """Whom the message goes to."""
-        return self._numbers.keys()
+        """The numbers that the message goes to."""
+        return self._check.numbers
+
+    @property
+    def dropped(self) -> list[str]:
+        """For each row that ``on_invalid="drop"`` left out, the reason."""
+        return self._check.dropped
+
+    @property
+    def repeated(self) -> int:
+        """How many rows were left out because their number was there already."""
+        return self._check.repeated
+
+    @property
+    def conflicts(self) -> list[str]:
+        """For each of these that has another text, the lines."""
+        return self._check.conflicts
 
     def __iter__(self) -> Iterator[Recipient]:
-        return self._read_again() if self._used else map(Recipient, self._numbers)
+        return self._read_again() if self._used else map(Recipient, self.numbers)
+
+    def _check_all(self, names_of_airflow: Set[str]) -> None:
+        rows = self._rows({*self._used, *names_of_airflow})
+        for line, written in self._logging_progress(rows):
+            if names_of_airflow and isinstance(written, Mapping):
+                check_no_clash(names_of_airflow, written["fields"])
+            recipient = self._check.add(line, written)
+            if recipient is not None:
+                self.tally.add(recipient.fields)
+        self._check.finish(f"recipients_path: {self.path}")
+
+    def _rows(self, names: Set[str]) -> Iterator[Row]:
+        return read_rows(self.path, names, number_column=self._number_column, encoding=self._encoding)
+
+    def _logging_progress(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """Say about every ten seconds how many rows are checked."""
+        said = self._clock()
+        for count, row in enumerate(rows, start=1):
+            yield row
+            if count % _LOOK_EVERY_ROWS == 0 and (now := self._clock()) - said >= _LOG_EVERY_SECONDS:
+                log.info("Checked %s rows of %s", f"{count:,}", self.path)
+                said = now
 
     def _read_again(self) -> Iterator[Recipient]:
-        waiting = set(self._numbers)
         try:
-            for row in read_rows(self.path, self._used):
-                try:
-                    addressee = self._read(*row)
-                except ConfigurationError:  # left out by the first reading
-                    continue
-                if addressee.number in waiting:
-                    waiting.remove(addressee.number)
-                    yield addressee
+            for line, written in self._rows(set(self._used)):
+                recipient = self._check.take(written, line)
+                if recipient is not None:
+                    yield recipient
         except ConfigurationError as error:
             raise self._changed(f" ({error})") from None
-        if waiting:
+        if self._check.taken < len(self.numbers):
             raise self._changed()
 
     def _changed(self, detail: str = "") -> ConfigurationError:
         return ConfigurationError(f"recipients_path: {self.path} changed while it was read{detail}; nothing was sent")
-
-    def _read(self, line: int, number: Any, fields: dict[str, Any]) -> Recipient:
-        where = f"recipients_path, line {line}"
-        addressee = addressee_of(number, fields, where, default_region=self._default_region, validate=self._validate)
-        if len(addressee.fields) < len(self._used):
-            check_placeholders(self._body, [addressee], where=where)
-        return addressee
-
-
-@contextmanager
-def _lines_of(path: Any) -> Iterator[Iterator[str]]:
-    try:
-        file = ObjectStoragePath(path).open("r", encoding="utf-8-sig", newline="")  # type: ignore[no-untyped-call]
-    except FileNotFoundError:
-        raise ConfigurationError(f"recipients_path: there is no file {path}") from None
-    except (IsADirectoryError, NotADirectoryError, PermissionError) as error:
-        raise ConfigurationError(f"recipients_path: {path} cannot be read ({type(error).__name__})") from None
-    except (ValueError, ImportError) as error:  # a protocol that nobody knows, or whose library is not installed
-        raise ConfigurationError(f"recipients_path: {path} cannot be opened ({error})") from None
-    try:
-        with file:
-            # Airflow 2 wraps the file in something that cannot be iterated over.
-            yield iter(file) if hasattr(type(file), "__iter__") else iter(file.readline, "")
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"recipients_path: {path} is not UTF-8 text; save it as such") from None
-
-
-def read_rows(path: Any, names: Collection[str]) -> Iterator[Row]:
-    """
-    Read the rows of a file of recipients, unchecked.
-
-    :param names: The fields to read; others are left out.
-    :returns: For each row its line, its number, and its fields by name.
-    :raises ConfigurationError: The file is missing, of another kind, or a row is broken.
-    """
-    name = str(path).lower()
-    if name.endswith(".csv"):
-        with _lines_of(path) as lines:
-            yield from _csv_rows(lines, names)
-    elif name.endswith(_JSON_SUFFIXES):
-        with _lines_of(path) as lines:
-            yield from _json_rows(lines, names)
-    else:
-        raise ConfigurationError(f"recipients_path: expected a file ending in .csv, {' or '.join(_JSON_SUFFIXES)}")
-
-
-def _csv_rows(lines: Iterator[str], names: Collection[str]) -> Iterator[Row]:
-    header = next(lines, "")
-    delimiter = max(_DELIMITERS, key=header.count)
-    columns = [column.strip() for column in next(csv.reader([header], delimiter=delimiter), [])]
-    if columns.count("number") != 1 or len(set(columns)) != len(columns):
-        raise ConfigurationError("recipients_path, line 1: expected one column 'number', and no name twice")
-    number = columns.index("number")
-    fields = [(index, column) for index, column in enumerate(columns) if index != number and column in names]
-    rows = csv.reader(lines, delimiter=delimiter, strict=True)
-    begins = 2
-    try:
-        for row in rows:
-            line, begins = begins, rows.line_num + 2  # a cell may hold several lines
-            if not row:
-                continue
-            if len(row) != len(columns):
-                raise ConfigurationError(f"recipients_path, line {line}: {len(row)} values for {len(columns)} columns")
-            # An empty cell is a missing field, so that a placeholder for it is noticed.
-            yield line, row[number], {name: row[i] for i, name in fields if row[i]}
-    except csv.Error as error:
-        raise ConfigurationError(f"recipients_path, line {rows.line_num + 1}: broken CSV ({error})") from None
-
-
-def _json_rows(lines: Iterator[str], names: Collection[str]) -> Iterator[Row]:
-    for line, text in enumerate(lines, start=1):
-        if not text.strip():
-            continue
-        try:
-            row = msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise ConfigurationError(f"recipients_path, line {line}: broken JSON ({error})") from None
-        if not isinstance(row, dict):
-            raise ConfigurationError(
-                f"recipients_path, line {line}: expected an object with 'number', got another kind"
-            )
-        fields = {name: row[name] for name in names if name != "number" and row.get(name) is not None}
-        yield line, row.get("number"), fields

@@ -15,7 +15,7 @@ from airflow_provider_messaggisms.arguments import check_choice, check_literals,
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.cost import OnTooLong, check_max_parts
 from airflow_provider_messaggisms.gateway.quiet_hours import read_quiet_hours
-from airflow_provider_messaggisms.gateway.recipients import OnInvalid, Validate
+from airflow_provider_messaggisms.gateway.recipients import OnInvalid, OnRepeated, Validate
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.permanent_errors import without_retries
 from airflow_provider_messaggisms.personal_templates import PersonalTemplates
@@ -29,8 +29,8 @@ class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
 
     :param body: The text. ``{{name}}`` where ``name`` is a field of the recipients is filled by the gateway for each of
         them; every other template is Airflow's. Templated.
-    :param recipients: A number as people write it, ``{"number": ..., "fields": {...}}``, or a list of these. Numbers
-        given twice are sent to once. Templated.
+    :param recipients: A number as people write it, ``{"number": ..., "fields": {...}}``, or a list of these; a template
+        may render to them, to their JSON, or to numbers with commas between them. Each number gets one SMS. Templated.
     :param sender: 3 to 11 letters and digits, or 3 to 14 digits. Default: the connection's. Templated.
     :param test: ``True`` simulates: the gateway sends nothing. Default ``False``. Templated.
     :param priority: 1.0 (the gateway's default) or more; a higher one costs more and is sent earlier. Templated.
@@ -59,8 +59,11 @@ class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
         is written in the plain alphabet of SMS where that saves parts, and cut in the middle.
     :param on_invalid: ``fail`` (default): a number that cannot be sent to fails the task before anything is sent.
         ``drop``: it is left out and reported. The same holds for a number that the gateway calls invalid.
-    :param validate: ``full`` checks whether a number can be a mobile or fixed line of its country; ``possible`` only
-        whether its length can be right.
+    :param on_repeated: What to do if a number is there twice with different texts, as a parent with two children may
+        be. ``fail`` (default): the task fails before anything is sent. ``first``: only the first text is sent, and the
+        log warns.
+    :param validate: ``full`` (default) checks that a number is a mobile, fixed or VoIP line of its country;
+        ``possible`` only that its length can be right.
     :param idempotency_key: Replaces the key that is derived from dag, run, task, map index and recipients; 1 to 200
         characters. Later tries of a task look for it, the first try does not, so it does not keep another task or run
         from sending. It is shown in the log: put no number in it. Templated.
@@ -114,6 +117,7 @@ class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
         max_parts: int | None = None,
         on_too_long: OnTooLong = "fail",
         on_invalid: OnInvalid = "fail",
+        on_repeated: OnRepeated = "fail",
         validate: Validate = "full",
         idempotency_key: str | None = None,
         messaggisms_conn_id: str = MessaggiSmsHook.default_conn_name,
@@ -141,6 +145,7 @@ class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
         self.max_parts = max_parts
         self.on_too_long = on_too_long
         self.on_invalid = on_invalid
+        self.on_repeated = on_repeated
         self.validate = validate
         self.idempotency_key = idempotency_key
         self.messaggisms_conn_id = messaggisms_conn_id
@@ -154,6 +159,7 @@ class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
         :raises ConfigurationError: An argument is wrong.
         """
         check_choice("on_invalid", self.on_invalid, get_args(OnInvalid))
+        check_choice("on_repeated", self.on_repeated, get_args(OnRepeated))
         check_choice("validate", self.validate, get_args(Validate))
         check_choice("on_too_long", self.on_too_long, get_args(OnTooLong))
         check_max_parts(self.max_parts)

@@ -23,11 +23,7 @@ from airflow_provider_messaggisms.gateway.cost import PartsCounter, count_parts
 from airflow_provider_messaggisms.gateway.idempotency import LOOKUP_PAUSES_SECONDS, checked_key
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.quiet_hours import read_quiet_hours
-from airflow_provider_messaggisms.gateway.recipients import (
-    RecipientList,
-    check_placeholders,
-    read_recipients,
-)
+from airflow_provider_messaggisms.gateway.recipients import RecipientList, read_recipients
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 from airflow_provider_messaggisms.gateway.send_date import instant_of
 from airflow_provider_messaggisms.gateway.settings import Settings
@@ -38,7 +34,13 @@ from airflow_provider_messaggisms.personal import personal_value
 from airflow_provider_messaggisms.sending.due_time import Plan, Wishes, plan
 from airflow_provider_messaggisms.sending.run_age import why_too_old
 from airflow_provider_messaggisms.sending.send_arguments import SendArguments
-from airflow_provider_messaggisms.sending.summary import check_accepted, log_dropped, log_summary, summary_of
+from airflow_provider_messaggisms.sending.summary import (
+    check_accepted,
+    log_dropped,
+    log_repeated,
+    log_summary,
+    summary_of,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -94,6 +96,7 @@ class SendingOperator(SendArguments):
             try:
                 recipients = self._read_recipients(hook)
                 log_dropped(recipients.dropped)
+                log_repeated(recipients.repeated, recipients.conflicts)
                 exactly_once = self._exactly_once(hook, context, recipients.numbers)
                 message = self._send_once(context, exactly_once, recipients, waited_until)
             except Exception as error:
@@ -122,15 +125,15 @@ class SendingOperator(SendArguments):
     # --- checks -------------------------------------------------------------------------------------------------------
 
     def _read_recipients(self, hook: MessaggiSmsHook) -> Recipients:
-        recipients = read_recipients(
+        body = self._as_text(personal_value(self.body))
+        return read_recipients(
             personal_value(self.recipients),
+            body=body if isinstance(body, str) else "",
             default_region=hook.settings.default_region,
             validate=self.validate,
             on_invalid=self.on_invalid,
+            on_repeated=self.on_repeated,
         )
-        body = self._as_text(personal_value(self.body))
-        check_placeholders(body if isinstance(body, str) else "", recipients.addressees)
-        return recipients
 
     def _compose(self, exactly_once: ExactlyOnce, recipients: Recipients) -> Outgoing:
         """

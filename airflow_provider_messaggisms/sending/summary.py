@@ -61,6 +61,22 @@ def log_dropped(dropped: Sequence[str]) -> None:
         log.warning("... and %d more are left out", len(dropped) - _MAX_NAMED)
 
 
+def log_repeated(repeated: int, conflicts: Sequence[str]) -> None:
+    """
+    Say how many recipients have a number that was there already, and name those whose text is lost.
+
+    :param conflicts: The places of those with another text, which ``on_repeated='first'`` accepts.
+    """
+    if repeated > len(conflicts):
+        log.info(
+            "%d recipient(s) repeat a number with the same text; each number gets one SMS", repeated - len(conflicts)
+        )
+    for why in conflicts[:_MAX_NAMED]:
+        log.warning("Not sent, as on_repeated='first' says: %s", why)
+    if len(conflicts) > _MAX_NAMED:
+        log.warning("... and %d more are not sent", len(conflicts) - _MAX_NAMED)
+
+
 def check_accepted(summary: dict[str, Any], on_invalid: OnInvalid) -> None:
     """
     Judge what the gateway calls invalid.

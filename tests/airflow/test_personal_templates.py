@@ -204,7 +204,7 @@ def test_a_number_keeps_its_plus_where_the_dag_renders_native_objects() -> None:
 def test_numbers_with_commas_keep_their_plus_where_the_dag_renders_native_objects(people: str) -> None:
     for written in (people, "{{ params.people }}"):
         operator = rendered("Hello", written, NATIVE, params={"people": people})
-        assert personal_value(operator.recipients) == people
+        assert personal_value(operator.recipients) == [one.strip() for one in people.split(",") if one]
 
 
 def test_a_template_may_give_a_list_of_recipients_where_the_dag_renders_native_objects() -> None:

@@ -48,3 +48,18 @@ def test_a_value_that_cannot_be_sent_cannot_be_made() -> None:
 
 def test_no_text_shows_in_its_repr() -> None:
     assert "secret" not in repr(composed(body="a secret", custom="secret"))
+
+
+def test_a_body_with_a_nul_character_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"^body: the text of the SMS holds a NUL character"):
+        composed(body="a\0b")
+
+
+@pytest.mark.parametrize("blank", ["", "\n", "\u00a0", "\u200b\ufeff"])
+def test_a_blank_body_is_empty(blank: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^body: the text of the SMS is empty$"):
+        composed(body=blank)
+
+
+def test_accents_of_a_body_are_composed() -> None:
+    assert composed(body="citta\u0300 {{citta\u0300}}").body == "citt\u00e0 {{citt\u00e0}}"

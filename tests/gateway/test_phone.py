@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from phonenumbers import PhoneNumberType as Kind
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
-from airflow_provider_messaggisms.gateway import phone
+from airflow_provider_messaggisms.gateway import numbering_plan, phone
 from airflow_provider_messaggisms.gateway.phone import Validation, mask, mask_numbers, to_wire
 
 LINES = {Kind.MOBILE, Kind.FIXED_LINE, Kind.FIXED_LINE_OR_MOBILE, Kind.VOIP}
@@ -85,6 +87,10 @@ def longest_shared_digits(text: str, number: str) -> int:
         "+39 349/1234567",
         "  +39 349\u00a0123\u202f4567\t",
         "\u202a+39 349\u2011123\u20114567\u202c",  # copied from an address book: direction marks, unbreakable hyphens
+        "\u061c+39 349 1234567\u061c",  # an Arabic letter mark
+        "+39 349\u2061 1234567\ufe0f",
+        "+39 349.123.45.67",
+        "+39 3491234.567",
         "\uff0b\uff13\uff19 \uff13\uff14\uff19 1234567",
         "+\u0663\u0669 \u0663\u0664\u0669 1234567",
     ],
@@ -138,6 +144,8 @@ def test_a_hyphen_at_the_wrong_place_is_corrected(at: int, validate: Validation)
         ("+393491234567\n3497654321", None, "is not one telephone number"),
         ("+39349123456\u00b2", None, "is not one telephone number"),
         ("06 1234567/8", "IT", "holds more than one number"),
+        ("+39 349 1234567 /8", None, "holds more than one number"),
+        ("+39 349 1234567/3497654321", None, "holds more than one number"),
         ("3491234567 3497654321", "IT", "has too many digits"),
         ("+39 (0)345 1234567", None, "has a (0) that may or may not belong to it"),
         ("+999 123456789", None, "does not begin with the code of a country"),
@@ -152,6 +160,42 @@ def test_a_refusal_says_why(written: str, region: str | None, why: str, validate
     with pytest.raises(ConfigurationError) as caught:
         to_wire(written, default_region=region, validate=validate)
     assert why in str(caught.value)
+
+
+@pytest.mark.parametrize("validate", VALIDATIONS)
+@pytest.mark.parametrize(
+    "written",
+    [
+        "3491112223.0",
+        "3491112223.00",
+        "3491112223,0",
+        "+393491112223.0",
+        "+39349111222.0",
+        "3,491,112,223.00",
+        "333.44.55.000",
+        "3491112223.5",
+        "3491112223.25",
+        "3491112223. 0",
+        "3491112223.\uff10",
+        " 3491112223.0 ",
+        "(3491112223.0)",
+    ],
+)
+def test_a_decimal_number_is_no_telephone_number(written: str, validate: Validation) -> None:
+    with pytest.raises(ConfigurationError, match="is a decimal number: the column was numeric"):
+        to_wire(written, default_region="IT", validate=validate)
+
+
+@pytest.mark.parametrize("written", ["3.49111E+09", "3,49111222E+09", "3.9e11", "39E10"])
+def test_scientific_notation_is_no_telephone_number(written: str) -> None:
+    with pytest.raises(ConfigurationError, match="is in scientific notation: the column was numeric"):
+        to_wire(written, default_region="IT")
+
+
+def test_dots_between_groups_of_digits_are_punctuation() -> None:
+    assert to_wire("333.44.55.666", default_region="IT") == "+39-3334455666"
+    assert to_wire("06.12345678", default_region="IT") == "+39-0612345678"
+    assert to_wire("333.445566.", default_region="IT") == "+39-333445566"
 
 
 @pytest.mark.parametrize(
@@ -197,6 +241,48 @@ def test_full_validation_takes_the_lines_of_every_country_and_nothing_else() -> 
     for number in EXAMPLES:
         expected = wire(number) if phonenumbers.number_type(number) in LINES else None
         assert outcome(e164(number), "full") == expected, number
+
+
+def lines_by_phonenumbers(number: str, region: str | None = None) -> str | None:
+    """The question of full validation put to phonenumbers alone."""
+    try:
+        parsed = phonenumbers.parse(number, region)
+    except phonenumbers.NumberParseException:
+        return None
+    return wire(parsed) if phonenumbers.number_type(parsed) in LINES else None
+
+
+def neighbours(draw: random.Random, count: int) -> Iterator[tuple[int, str]]:
+    """Draw numbers near every kind of every region: some digits changed, one more or one less; and random ones."""
+    for _ in range(count):
+        if draw.random() < 0.2:
+            yield draw.choice(CODES), "".join(draw.choices("0123456789", k=draw.randint(3, 14)))
+            continue
+        example = draw.choice(EXAMPLES)
+        digits = list(phonenumbers.national_significant_number(example))
+        for _ in range(draw.randint(0, 4)):
+            digits[draw.randrange(len(digits))] = draw.choice("0123456789")
+        if draw.random() < 0.2:
+            digits.insert(draw.randrange(len(digits) + 1), draw.choice("0123456789"))
+        elif draw.random() < 0.2:
+            digits.pop(draw.randrange(len(digits)))
+        yield example.country_code or 0, "".join(digits)
+
+
+def test_full_validation_and_phonenumbers_agree_near_every_kind_of_number() -> None:
+    for code, national in neighbours(random.Random(11), 20_000):
+        number = f"+{code}{national}"
+        assert outcome(number, "full") == lines_by_phonenumbers(number), number
+
+
+def test_national_numbers_are_read_as_phonenumbers_reads_them() -> None:
+    draw = random.Random(12)
+    regions = sorted(phonenumbers.SUPPORTED_REGIONS)
+    for code, national in neighbours(draw, 10_000):
+        region = phonenumbers.region_code_for_country_code(code)
+        region = region if region in phonenumbers.SUPPORTED_REGIONS and draw.random() < 0.8 else draw.choice(regions)
+        for number in (national, f"{code}{national}"):
+            assert outcome(number, "full", region) == lines_by_phonenumbers(number, region), (number, region)
 
 
 def test_whatever_passes_in_full_passes_as_possible() -> None:
@@ -250,16 +336,17 @@ def possible_by_phonenumbers(number: str) -> str | None:
 
 def test_numbers_in_plain_form_are_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(phonenumbers, "parse")
-    assert to_wire("+393491234567", validate="possible") == "+39-3491234567"
+    assert to_wire("+393491234567", validate="possible") == to_wire("+393491234567") == "+39-3491234567"
+    assert to_wire("+39 349 1234567") == to_wire("349 1234567", default_region="IT") == "+39-3491234567"
     assert to_wire("+44-7911123456", validate="possible") == "+44-7911123456"
     assert to_wire("+5491123456789", validate="possible") == "+54-91123456789"
 
 
 def test_many_threads_can_start_at_once() -> None:
-    phone._plan.cache_clear()
+    numbering_plan.plan.cache_clear()
     numbers = [e164(number) for number in EXAMPLES]
     expected = [outcome(number, "possible") for number in numbers]
-    phone._plan.cache_clear()
+    numbering_plan.plan.cache_clear()
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda _: [outcome(number, "possible") for number in numbers], range(8)))
     assert results == [expected] * 8

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
+import numbers as numbers_abc
+from collections.abc import Callable
 from contextlib import suppress
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -57,7 +63,7 @@ def test_numbers_and_objects_may_stand_side_by_side_and_keep_their_order() -> No
 
 
 def test_a_number_given_twice_is_sent_to_once_however_it_is_written() -> None:
-    found = read_recipients([ROSA, "0039 347 1112223", LEA, {"number": ROSA, "fields": {"name": "Rosa"}}])
+    found = read_recipients([ROSA, "0039 347 1112223", LEA, {"number": ROSA}])
     assert [one.number for one in found.addressees] == [ROSA, LEA]
     assert found.repeated == 2
 
@@ -86,24 +92,37 @@ def test_full_validation_asks_for_a_line_that_exists_and_possible_only_counts() 
 @pytest.mark.parametrize(
     ("written", "complaint"),
     [
-        ([], r"^recipients: nobody is named$"),
-        ((), r"^recipients: nobody is named$"),
-        ({}, r"^recipients\[0\]: a number is a text, not nothing$"),
-        (None, r"^recipients: expected .* got nothing$"),
+        ([], r"^recipients: there is no recipient$"),
+        ((), r"^recipients: there is no recipient$"),
+        ({}, r"^recipients\[0\]: the number is missing \(None\); did the task that gives it push nothing\?$"),
+        (None, r"^recipients: expected .* got nothing \(None\); did the task that gives it push nothing\?$"),
+        ("None", r"^recipients: expected .* got nothing \(None\); did the task that gives it push nothing\?$"),
+        (["None"], r"^recipients\[0\]: the number is missing \('None'\); did the task that gives it push nothing\?$"),
+        ([ROSA, "nan"], r"^recipients\[1\]: the number is missing \('nan'\); did the task"),
+        ([ROSA, float("nan")], r"^recipients\[1\]: a number is a text, not float; write it in quotes"),
+        ([ROSA, ""], r"^recipients\[1\]: the telephone number is empty"),
+        ([ROSA, "\u00a0\u200b"], r"^recipients\[1\]: the telephone number is empty"),
         (42, r"^recipients: expected .* got int$"),
         (b"+393471112223", r"^recipients: expected .* got bytes$"),
         ("", r"^recipients\[0\]: the telephone number is empty"),
         ([ROSA, "+39 12"], r"^recipients\[1\]: \+39-\*\* has 2 digits"),
-        ([ROSA, None], r"^recipients\[1\]: a number is a text, not nothing$"),
+        ([ROSA, None], r"^recipients\[1\]: the number is missing \(None\); did the task"),
         ([393471112223], r"^recipients\[0\]: a number is a text, not int; write it in quotes"),
-        ([[ROSA]], r"^recipients\[0\]: a number is a text, not list$"),
+        ([[ROSA]], r"^recipients\[0\]: it is a row of 1 value\(s\) \(list\), not a recipient; give its number, or"),
+        ([(ROSA, "02112345678")], r"^recipients\[0\]: it is a row of 2 value\(s\) \(tuple\), not a recipient"),
         ([{"number": 393471112223}], r"^recipients\[0\]: a number is a text, not int; write it in quotes"),
-        ([{"fields": {"name": "Rosa"}}], r"^recipients\[0\]: a number is a text, not nothing$"),
+        ([{"fields": {"name": "Rosa"}}], r"^recipients\[0\]: the number is missing \(None\)"),
         ({"number": ROSA, "field": {}}, r"^recipients\[0\]: unknown key 'field'; a recipient has"),
         ({ROSA: {"name": "Rosa"}}, r"^recipients\[0\]: unknown key '\+39-\*{7}223'; a recipient has"),
         ({"number": ROSA, "fields": ["Rosa"]}, r"^recipients\[0\]\.fields: expected names and texts, got list$"),
         ({"number": ROSA, "fields": "Rosa"}, r"^recipients\[0\]\.fields: expected names and texts, got str$"),
-        ({"number": ROSA, "fields": {"name": None}}, r"^recipients\[0\]\.fields\['name'\]: .* got nothing$"),
+        ({"number": ROSA, "fields": {"name": b"x"}}, r"^recipients\[0\]\.fields\['name'\]: .* got bytes$"),
+        ({"number": ROSA, "fields": {"name": ("R",)}}, r"^recipients\[0\]\.fields\['name'\]: .* got tuple$"),
+        ({"number": ROSA, "fields": {"name": "a\0b"}}, r"^recipients\[0\]\.fields\['name'\]: .* NUL"),
+        (
+            {"number": ROSA, "fields": {"name": "A", " name": "B"}},
+            r"^recipients\[0\]\.fields: the name 'name' is there twice",
+        ),
         ({"number": ROSA, "fields": {"name": True}}, r"^recipients\[0\]\.fields\['name'\]: .* got bool$"),
         ({"number": ROSA, "fields": {"name": ["R"]}}, r"^recipients\[0\]\.fields\['name'\]: .* got list$"),
     ],
@@ -125,7 +144,7 @@ def test_on_invalid_drop_sends_to_the_rest_and_reports_the_others() -> None:
 
 
 def test_on_invalid_drop_does_not_drop_everybody() -> None:
-    with pytest.raises(ConfigurationError, match=r"none of the 2 can be sent to; the first: recipients\[0\]: "):
+    with pytest.raises(ConfigurationError, match=r"none of the 2 is valid; the first: recipients\[0\]: "):
         read_recipients(["+39 12", "?"], on_invalid="drop")
 
 
@@ -168,11 +187,177 @@ def test_a_placeholder_needs_a_field_for_everybody() -> None:
     check_placeholders("Dear {{name}}", [rosa])
     check_placeholders("Dear {{ name }} in { name } {{}}", [rosa])
     check_placeholders("Dear all", [rosa, lea, Recipient(UGO)])
-    check_placeholders("Dear {{name}}", [Recipient(ROSA, {"name": ""})])
+    for blank in ("", " ", "\u00a0"):
+        with pytest.raises(ConfigurationError, match=r"\{\{name\}\} has no field of that name for recipient 0"):
+            check_placeholders("Dear {{name}}", [Recipient(ROSA, {"name": blank})])
     with pytest.raises(ConfigurationError, match=r"\{\{name\}\} .* for recipient 1 \(\+39-\*{7}334\)"):
         check_placeholders("Dear {{name}}", [rosa, lea])
     with pytest.raises(ConfigurationError, match=r"\{\{city\}\} .* for line 9 \(\+39-\*{7}223\)"):
         check_placeholders("From {{city}}", iter([rosa]), where="line 9")
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+BODY = "Dear {{name}}"
+
+
+class NAType:
+    """Behaves like pandas' NA: its truth value is undefined."""
+
+    def __bool__(self) -> bool:
+        raise TypeError("boolean value of NA is ambiguous")
+
+
+class NaTType(dt.datetime):
+    """Behaves like pandas' NaT: a datetime that is none."""
+
+
+class datetime64:  # noqa: N801 (numpy's name)
+    """Behaves like numpy's: known by its name and its text."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@numbers_abc.Integral.register
+class int64:  # noqa: N801 (numpy's name)
+    def __str__(self) -> str:
+        return "7"
+
+
+@numbers_abc.Real.register
+class float32:  # noqa: N801 (numpy's name)
+    def __str__(self) -> str:
+        return "0.1"
+
+
+def one(fields: Any, body: str | None = BODY) -> Recipient:
+    return read_recipients({"number": ROSA, "fields": fields}, body=body).addressees[0]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None, float("nan"), float("inf"), -float("inf"), Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity"), NAType(),
+        NaTType(1, 1, 1), datetime64("NaT"), "", " ", "\t", "\u00a0", "\u2007 \u202f", "\u200b", "\ufeff", "\u2800",
+        "nan", "NaN", "NaT", "<NA>", "None", "null", "NULL", "inf", "-Infinity", "\\N", "#N/A", "#N/D", " nan ",
+    ],
+)  # fmt: skip
+def test_a_missing_value_is_refused_if_a_placeholder_needs_it(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"\{\{name\}\} has no field of that name for recipients\[0\]"):
+        one({"name": value})
+    assert one({"name": "Rosa", "other": value}).fields == {"name": "Rosa"}
+    assert one({"name": value}, body=None).fields == {}
+    found = read_recipients([{"number": ROSA, "fields": {"name": value}}, LEA], body="Hello", on_invalid="drop")
+    assert len(found.addressees) == 2
+
+
+def test_the_error_says_what_stands_for_the_missing_value() -> None:
+    with pytest.raises(ConfigurationError, match=r"\(it holds 'nan', which stands for a missing value\)$"):
+        one({"name ": "nan"})
+    with pytest.raises(ConfigurationError, match=r"\(it is blank\)$"):
+        one({"name": " "})
+    with pytest.raises(ConfigurationError, match=r"\(it holds None, which stands for a missing value\)$"):
+        one({"name": None})
+
+
+@pytest.mark.parametrize("name", ["Nan", "NAN", "Null", "Na", "NA", "none", "0"])
+def test_a_name_that_looks_like_a_missing_value_is_a_name(name: str) -> None:
+    assert one({"name": name}).fields == {"name": name}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Decimal("12.50"), "12.50"),
+        (Decimal("1E+2"), "100"),
+        (12.5, "12.5"),
+        (1e-7, "0.0000001"),
+        (1e22, "10000000000000000000000"),
+        (0, "0"),
+        (int64(), "7"),
+        (float32(), "0.1"),
+        (dt.date(2026, 12, 24), "2026-12-24"),
+        (dt.datetime(2026, 12, 24), "2026-12-24"),
+        (dt.datetime(2026, 12, 24, 8, 30), "2026-12-24 08:30:00"),
+        (dt.datetime(2026, 12, 24, tzinfo=dt.UTC), "2026-12-24 00:00:00+00:00"),
+        (dt.time(8, 30), "08:30:00"),
+        (datetime64("2026-12-24"), "2026-12-24"),
+        (datetime64("2026-12-24T00:00:00.000000000"), "2026-12-24"),
+        (datetime64("2026-12-24T08:30:00.000000000"), "2026-12-24 08:30:00"),
+        (datetime64("2026-12"), "2026-12"),
+        (" Rosa\u00a0", "Rosa"),
+        ("Nicolo\u0300", "Nicol\u00f2"),
+    ],
+)
+def test_numbers_and_dates_become_the_text_that_a_reader_expects(value: Any, text: str) -> None:
+    assert one({"name": value}).fields == {"name": text}
+
+
+@pytest.mark.parametrize("value", [True, ["R"], {"a": 1}, ("R",), b"R", Fraction(1, 3), 1j, dt.timedelta(1), object()])
+def test_a_value_without_plain_text_is_refused_by_field_and_type(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=rf"fields\['name'\]: .* got {type(value).__name__}$"):
+        one({"name": value})
+    assert one({"name": "Rosa", "other": value}).fields == {"name": "Rosa"}
+
+
+def test_names_are_compared_without_blanks_and_with_composed_accents() -> None:
+    composed, decomposed = "citt\u00e0", "citta\u0300"
+    for name in (composed, decomposed, f" {composed}\u00a0"):
+        for body in (f"{{{{{composed}}}}}", f"{{{{ {decomposed} }}}}"):
+            assert one({name: "Lecce"}, body).fields == {composed: "Lecce"}
+            assert field_names({"number": ROSA, "fields": {name: "x"}}) == {composed}
+
+
+# --- one number twice -------------------------------------------------------------------------------------------------
+
+
+def child(name: str, number: str = ROSA) -> dict[str, Any]:
+    return {"number": number, "fields": {"name": name, "row": name}}
+
+
+def test_one_number_with_one_text_is_sent_to_once_and_counted() -> None:
+    found = read_recipients([child("Lea"), child(" Lea"), child("Ugo", UGO)], body=BODY)
+    assert (len(found.addressees), found.repeated, found.conflicts) == (2, 1, ())
+    found = read_recipients([child("Lea"), child("Ugo")], body="Hello")  # the text is the same, whatever the fields
+    assert (len(found.addressees), found.repeated, found.conflicts) == (1, 1, ())
+
+
+@pytest.mark.parametrize("on_invalid", ["fail", "drop"])
+def test_one_number_with_two_texts_is_refused_with_both_places(on_invalid: Any) -> None:
+    for body in (BODY, None):
+        with pytest.raises(ConfigurationError, match=r"^recipients\[2\]: .*\*223 is there already, at recipients\[0\]"):
+            read_recipients([child("Lea"), child("Ugo", UGO), child("Max")], body=body, on_invalid=on_invalid)
+
+
+def test_on_repeated_first_sends_the_first_text_and_tells_the_others() -> None:
+    found = read_recipients([child("Lea"), child("Max"), child("Ugo", UGO)], body=BODY, on_repeated="first")
+    assert [(each.number, each.fields["name"]) for each in found] == [(ROSA, "Lea"), (UGO, "Ugo")]
+    assert found.repeated == 1
+    assert "recipients[1]: +39-*******223 is there already, at recipients[0]" in found.conflicts[0]
+
+
+# --- a text with recipients -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("separator", [",", "; ", "\n", " ,\n"])
+def test_a_text_may_hold_several_numbers(separator: str) -> None:
+    assert numbers(separator.join((ROSA, LEA, ""))) == [ROSA, LEA]
+
+
+@pytest.mark.parametrize("write", [repr, json.dumps])
+def test_a_text_may_hold_a_list_as_python_or_json_write_it(write: Callable[[Any], str]) -> None:
+    written = [ROSA, {"number": LEA, "fields": {"name": "Lea"}}]
+    assert read_recipients(write(written)) == read_recipients(written)
+    with pytest.raises(ConfigurationError, match=r"^recipients\[0\]: it is a row of 2 value\(s\)"):
+        read_recipients(write([[ROSA, "02112345678"]]))
+    with pytest.raises(ConfigurationError, match=r"^recipients\[1\]: the number is missing \(None\)"):
+        read_recipients(write([ROSA, None]))
+    with pytest.raises(ConfigurationError, match=r"^recipients\[1\]: the telephone number is empty"):
+        read_recipients(write([ROSA, ""]))
 
 
 # --- privacy ----------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from contextlib import suppress
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pendulum
 import pytest
@@ -164,3 +165,45 @@ def test_a_text_in_the_accounts_own_form_is_read_and_must_not_be_past() -> None:
         day("20.05.2026 11:59", time_format=form)
     with pytest.raises(ConfigurationError, match="no date"):
         day("24.12.2026 08:30", time_format=None)
+
+
+SPRING = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
+#: On 29 March 2026 the clocks in Rome go from 02:00 to 03:00.
+SKIPPED = dt.datetime(2026, 3, 29, 2, 30, tzinfo=ZoneInfo(ROME))
+
+
+def test_a_time_that_the_clocks_skip_is_the_instant_that_send_at_reads() -> None:
+    form = "%Y-%m-%d %H:%M %z"
+    assert day(SKIPPED, now=SPRING, time_format=form) == "2026-03-29 03:30 +0200"
+    assert dt.datetime.strptime("2026-03-29 03:30 +0200", form) == instant_of("send_at", SKIPPED).astimezone(dt.UTC)
+    assert day("29.03.2026 02:30", now=SPRING, time_format="%d.%m.%Y %H:%M") == "29.03.2026 03:30"
+
+
+@pytest.mark.parametrize("fold", [0, 1])
+def test_an_hour_that_comes_twice_stays_the_one_that_is_meant(fold: int) -> None:
+    twice = dt.datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo(ROME), fold=fold)
+    assert day(twice, time_format="%H:%M %z") == ("02:30 +0200", "02:30 +0100")[fold]
+    with pytest.raises(ConfigurationError, match="is past"):
+        day(twice, time_format="%H:%M", now=twice.astimezone(dt.UTC) + dt.timedelta(seconds=1))
+    first, second = (twice.replace(fold=which).astimezone(dt.UTC) for which in (0, 1))
+    with pytest.raises(ConfigurationError, match="is past"):
+        day(first, time_format="%H:%M", now=second - dt.timedelta(minutes=20))
+
+
+@pytest.mark.parametrize(
+    ("timezone", "beginning"),
+    [
+        ("Africa/Cairo", "2026-04-24T01:00:00+03:00"),
+        ("Asia/Beirut", "2026-03-29T01:00:00+03:00"),
+        ("America/Havana", "2026-03-08T01:00:00-04:00"),
+    ],
+)
+def test_a_day_without_a_midnight_is_reached_by_its_first_instant(timezone: str, beginning: str) -> None:
+    now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    moment = dt.datetime.fromisoformat(beginning)
+    skipped = moment.astimezone(ZoneInfo(timezone)).replace(hour=0)
+    for value in (beginning, moment, moment.astimezone(dt.UTC), skipped, moment.date()):
+        assert day(value, timezone=timezone, now=now) == beginning[:10]
+    for off in (-1, 1):
+        with pytest.raises(ConfigurationError, match="time of day"):
+            day(moment + dt.timedelta(seconds=off), timezone=timezone, now=now)

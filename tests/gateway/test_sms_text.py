@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.sms_text import (
+    BLANKS,
     Measure,
     Piece,
     fill,
@@ -359,3 +360,14 @@ def test_a_piece_that_is_left_out_is_marked_although_no_room_is_left_for_the_mar
 
 def test_half_a_character_becomes_a_whole_one() -> None:
     assert whole_characters("bad \udcff.csv 🔥 è") == "bad \ufffd.csv 🔥 è"
+    assert whole_characters("a\0b\0") == "ab"
+
+
+def test_every_white_space_is_a_blank() -> None:
+    assert {chr(code) for code in range(0x110000) if chr(code).isspace()} <= set(BLANKS)
+    assert not set(BLANKS) & set(GSM7.replace("\n", "").replace("\r", "").replace("\f", "").replace(" ", ""))
+
+
+def test_a_placeholder_matches_its_field_whichever_way_its_accents_are_written() -> None:
+    assert placeholders("{{citta\u0300}} {{citt\u00e0}} {{ citt\u00e0\u00a0}}") == ("citt\u00e0",)
+    assert fill("{{citta\u0300}}", {"citt\u00e0": "Lecce"}) == "Lecce"

@@ -1,0 +1,135 @@
+"""
+Fields of a recipient: values as files, queries and templates give them become plain text, or are missing.
+
+A field's text goes into an SMS as it is, so ``Dear nan,`` and ``Dear ,`` must not come about. A value that stands for
+nothing is missing, whatever it came from: ``None``, blanks, not-a-number, the error values of a spreadsheet. A number,
+a date or a time becomes the text that a reader expects. Any other value is refused by name and type.
+
+numpy and pandas are recognised without importing them: their numbers are registered as Python's, their missing values
+differ from themselves, and their ``datetime64`` is known by name.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
+from numbers import Integral, Real
+from typing import Any
+
+from airflow_provider_messaggisms.exceptions import ConfigurationError
+from airflow_provider_messaggisms.gateway.phone import mask_numbers
+from airflow_provider_messaggisms.gateway.sms_text import BLANKS, field_name, whole_characters
+
+# Texts that a missing value becomes when it is converted, as they are written: "Nan" and "Null" are people's names.
+_CONVERTED = ("None", "nan", "NaN", "-nan", "NaT", "<NA>", "null", "NULL", "\\N", "undefined")
+_INFINITE = ("inf", "-inf", "Inf", "-Inf", "Infinity", "-Infinity")
+# What a spreadsheet shows if a formula gives nothing, in English and Italian.
+_SPREADSHEET_ERRORS = ("#N/A", "#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!")
+_ITALIAN_ERRORS = ("#N/D", "#NOME?", "#RIF!", "#VALORE!", "#NULLO!")
+_MISSING_TEXTS = frozenset((*_CONVERTED, *_INFINITE, *_SPREADSHEET_ERRORS, *_ITALIAN_ERRORS))
+
+_MISSING_TYPES = ("NAType", "NaTType")  # of pandas
+
+
+def is_missing_text(text: str) -> bool:
+    """Tell whether a text stands for a missing value: ``nan``, ``None``, ``#N/A`` and the like."""
+    return text.strip(BLANKS) in _MISSING_TEXTS
+
+
+def field_texts(fields: Mapping[Any, Any], where: str, only: Iterable[str] | None = None) -> dict[str, str]:
+    """
+    Return fields as plain texts by name, without the missing ones.
+
+    :param where: How an error calls the recipient, such as ``recipients[3]``.
+    :param only: Names of the fields that the text uses: others may hold anything. Default: all fields are read.
+    :raises ConfigurationError: A value has no plain text, or two names are the same.
+    """
+    texts: dict[str, str] = {}
+    for key, value in fields.items():
+        name = field_name(key if isinstance(key, str) else str(key))
+        if not name or (only is not None and name not in only):
+            continue
+        text = field_text(value, f"{where}.fields[{mask_numbers(name)[:40]!r}]")
+        if text is None:
+            continue
+        if name in texts:
+            raise ConfigurationError(f"{where}.fields: the name {mask_numbers(name)[:40]!r} is there twice")
+        texts[name] = text
+    return texts
+
+
+def field_text(value: Any, where: str) -> str | None:
+    """
+    Return a field's value as the text that goes into the SMS, without blanks around it.
+
+    :param where: How an error calls the field, such as ``recipients[3].fields['name']``.
+    :returns: ``None`` for a missing value.
+    :raises ConfigurationError: The value has no plain text, or its text cannot be sent.
+    """
+    if not isinstance(value, str):
+        return _plain_text(value, where)
+    text = unicodedata.normalize("NFC", value.strip(BLANKS))
+    if text in _MISSING_TEXTS:
+        return None
+    if not text.isascii() and text != whole_characters(text):
+        raise ConfigurationError(f"{where}: the text holds half a character, which cannot be sent")
+    if "\0" in text:
+        raise ConfigurationError(f"{where}: the text holds a NUL character, which cannot be sent")
+    return text or None
+
+
+def _plain_text(value: Any, where: str) -> str | None:
+    if value is None or type(value).__name__ in _MISSING_TYPES:
+        return None
+    if type(value).__name__ == "datetime64":
+        return _of_datetime64(str(value))
+    if isinstance(value, date | time):  # a datetime is a date
+        return _of_instant(value)
+    if isinstance(value, Real | Decimal) and not isinstance(value, bool):
+        return _of_number(value, where)
+    raise ConfigurationError(f"{where}: expected a text, a number or a date, got {type(value).__name__}")
+
+
+def _of_datetime64(text: str) -> str | None:
+    if text == "NaT":
+        return None
+    try:
+        return _of_instant(datetime.fromisoformat(text))
+    except ValueError:  # a year or a month alone
+        return text
+
+
+def _of_instant(value: date | time) -> str:
+    """A date column often comes as midnights without a zone: that is the day alone."""
+    if isinstance(value, datetime):
+        if value.tzinfo is None and value.time() == time(0):
+            return value.date().isoformat()
+        return value.isoformat(sep=" ")
+    return value.isoformat()
+
+
+def _of_number(value: Real | Decimal, where: str) -> str | None:
+    if isinstance(value, Integral):
+        return str(value)
+    try:
+        text = str(value) if isinstance(value, Decimal) else str(float(str(value)))
+        number = Decimal(text)
+    except (ArithmeticError, ValueError):
+        raise ConfigurationError(f"{where}: expected a text, a number or a date, got {type(value).__name__}") from None
+    if not number.is_finite():
+        return None
+    return format(number, "f") if "e" in text.lower() else text
+
+
+def missing_field_hint(name: str, fields: Mapping[Any, Any] | None) -> str:
+    """Return what an error adds if a field is there, but its value is missing."""
+    for key, value in (fields or {}).items():
+        if field_name(str(key)) != name:
+            continue
+        if isinstance(value, str) and not value.strip(BLANKS):
+            return " (it is blank)"
+        shown = repr(value.strip(BLANKS)) if isinstance(value, str) else type(value).__name__.removesuffix("Type")
+        return f" (it holds {shown}, which stands for a missing value)"
+    return ""
