@@ -13,6 +13,7 @@ field, one wrong number among good ones.
 from __future__ import annotations
 
 import copy
+import logging
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import suppress
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
     # They load what a DAG's parse does not need.
     from airflow_provider_messaggisms.alarms.alarm import AlarmRequest
+
+log = logging.getLogger(__name__)
 
 __all__ = ["MessaggiSmsNotifier", "send_messaggisms_notification"]
 
@@ -295,7 +298,7 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         try:
             setattr(self, name, self.render_template(getattr(self, name), context, env, set()))
         except Exception as error:  # noqa: BLE001 (whatever is wrong, the alarm must go out)
-            self.log.warning("%s: the template cannot be rendered: %s", name, error_text_without_numbers(error))
+            log.warning("%s: the template cannot be rendered: %s", name, error_text_without_numbers(error))
         context[name] = getattr(self, name)
 
     def _env(self, context: Context) -> Environment:

@@ -50,6 +50,11 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
+def new_machine() -> None:
+    """Go on where no process has left a lock or a note."""
+    tempfile.tempdir = tempfile.mkdtemp()
+
+
 @pytest.fixture
 def gateway(messaggisms_gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> Gateway:
     """Give a gateway with a connection that has a sender."""

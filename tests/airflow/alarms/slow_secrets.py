@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import ClassVar
 
 from airflow.secrets import BaseSecretsBackend
 
 
 class SlowSecrets(BaseSecretsBackend):
-    """
-    Knows nothing, but only after a while; Airflow then asks its other backends.
+    """Knows nothing, but only after a while; Airflow then asks its other backends. Airflow keeps one for good."""
 
-    :param seconds: How long each look-up takes.
-    """
-
-    def __init__(self, seconds: float, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._seconds = seconds
+    #: How long each look-up takes.
+    seconds: ClassVar[float] = 0.0
 
     def get_conn_value(self, conn_id: str, team_name: str | None = None) -> None:
         """Look for a connection."""
-        threading.Event().wait(self._seconds)
+        threading.Event().wait(self.seconds)
 
     def get_variable(self, key: str, team_name: str | None = None) -> None:
         """Look for a Variable."""
-        threading.Event().wait(self._seconds)
+        threading.Event().wait(self.seconds)

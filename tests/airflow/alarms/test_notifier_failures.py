@@ -18,8 +18,8 @@ from airflow_provider_messaggisms.exceptions import (
     OutcomeUnknownError,
 )
 from airflow_provider_messaggisms.notifications import MessaggiSmsNotifier
-from tests.airflow.alarms.notifying import ANNA, BEN, Face, alarm, call_back_awaited, connect
-from tests.airflow.alarms.occasions import RUN_ID, deadline_missed, task_failed
+from tests.airflow.alarms.notifying import ANNA, BEN, Face, alarm, call_back, call_back_awaited, connect, texts
+from tests.airflow.alarms.occasions import RUN_ID, deadline_missed, killed, task_failed
 from tests.airflow.conftest import posts
 
 
@@ -155,6 +155,55 @@ def test_a_connection_that_takes_too_long_is_an_error_in_time(
         face(Hurried(recipients=ANNA), task_failed())
     assert time.monotonic() - began < 10
     assert gateway.requests() == []
+
+
+def test_an_alarm_keeps_its_time_while_airflow_takes_its_own(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, slow_secrets: Callable[[float], None]
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_ON_CALL", ANNA)
+    slow_secrets(1.5)
+    call_back(alarm(recipients="{{ var.value.on_call }}", body="It broke", timeout_seconds=1), deadline_missed())
+    assert texts(gateway) == ["It broke"]
+
+
+def test_without_its_text_in_time_the_default_one_is_sent(
+    face: Face, gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Patient(MessaggiSmsNotifier):
+        _handover_seconds = _async_handover_seconds = 5.0
+
+    context = task_failed(params={"slow": lambda: threading.Event().wait(6)})
+    face(Patient(recipients=ANNA, body="{{ params.slow() }}"), context)
+    assert texts(gateway)[0].startswith("Failed: etl.load")
+    assert "body: Airflow did not render the template in time; sending the default text" in caplog.text
+
+
+class InDagProcessor(MessaggiSmsNotifier):
+    """Runs in a dag-processor that will kill its process soon."""
+
+    ends = 0.0
+
+    @classmethod
+    def _seconds_left(cls) -> float:
+        return cls.ends - time.monotonic()
+
+
+def test_a_dag_processor_that_ends_soon_still_sends_in_time(
+    gateway: Gateway, slow_secrets: Callable[[float], None]
+) -> None:
+    slow_secrets(0.5)
+    InDagProcessor.ends = time.monotonic() + 5
+    call_back(InDagProcessor(recipients=ANNA, timeout_seconds=300), killed())
+    assert time.monotonic() < InDagProcessor.ends
+    assert len(gateway.inbox()) == 1
+
+
+def test_a_hanging_gateway_is_an_error_before_a_dag_processor_ends(gateway: Gateway) -> None:
+    gateway.fail_next("slow_before", times=0, seconds=30)
+    InDagProcessor.ends = time.monotonic() + 4
+    with pytest.raises(OutcomeUnknownError, match="may be lost"):
+        call_back(InDagProcessor(recipients=ANNA, timeout_seconds=300), killed())
+    assert time.monotonic() < InDagProcessor.ends
 
 
 def test_an_alarm_is_made_outside_of_the_event_loop(gateway: Gateway) -> None:

@@ -9,7 +9,8 @@ import os
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,8 +21,8 @@ from airflow_provider_messaggisms.exceptions import (
     MessaggiSmsError,
 )
 from airflow_provider_messaggisms.notifications import MessaggiSmsNotifier
-from tests.airflow.alarms.notifying import ANNA, BEN, Face, alarm, call_back, numbers
-from tests.airflow.alarms.occasions import RUN_ID, dag_failed, deadline_missed, killed, task_failed
+from tests.airflow.alarms.notifying import ANNA, BEN, Face, alarm, call_back, new_machine, numbers, texts
+from tests.airflow.alarms.occasions import RUN_ID, RUN_STARTED, dag_failed, deadline_missed, killed, task_failed
 
 
 @pytest.mark.parametrize("context", [killed(), dag_failed(), deadline_missed()], ids=["task", "dag", "deadline"])
@@ -33,6 +34,53 @@ def test_the_same_event_is_told_once(
     face(alarm(), context)
     assert len(gateway.inbox()) == 1
     assert "Staying silent: message" in caplog.text
+
+
+@pytest.mark.parametrize("make", [task_failed, killed, dag_failed])
+def test_a_run_that_is_made_again_is_another_run(face: Face, gateway: Gateway, make: Callable[..., Any]) -> None:
+    face(alarm(), make())
+    face(alarm(), make(run_started=RUN_STARTED + timedelta(microseconds=1)))
+    assert len(gateway.inbox()) == 2
+
+
+def test_a_run_is_the_same_however_airflow_writes_its_start(face: Face, gateway: Gateway) -> None:
+    face(alarm(), task_failed(run_started=RUN_STARTED))
+    face(alarm(), task_failed(run_started=RUN_STARTED.astimezone(timezone(timedelta(hours=2)))))
+    assert len(gateway.inbox()) == 1
+
+
+def test_two_bodies_for_one_event_are_two_alarms(face: Face, gateway: Gateway) -> None:
+    for body in ("{{ ti.task_id }} broke", "Call Anna about {{ ti.task_id }}", None):
+        for _ in range(2):
+            face(alarm(body=body), killed())
+    default = f"Failed: etl.load, try 3/3\nrun {RUN_ID}\nno error known: killed, lost or cleared"
+    assert texts(gateway) == ["load broke", "Call Anna about load", default]
+
+
+def test_silence_about_another_text_is_a_warning(
+    face: Face, gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    face(alarm(alarm_key="etl", body="{{ ti.task_id }} broke"), task_failed(task_id="one"))
+    for _ in ("by the note", "by the gateway"):
+        face(alarm(alarm_key="etl", body="{{ ti.task_id }} broke"), task_failed(task_id="two"))
+        (warning,) = [one for one in caplog.records if "Staying silent" in one.getMessage()]
+        assert warning.levelname == "WARNING"
+        assert "told another text (alarm_key 'etl'" in warning.getMessage()
+        caplog.clear()
+        new_machine()
+    assert texts(gateway) == ["one broke"]
+
+
+def test_silence_about_the_same_text_is_no_warning(
+    face: Face, gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for _ in range(2):
+        face(alarm(alarm_key="etl", body="etl broke"), task_failed())
+        face(alarm(body="{{ range(1000000) | random }}"), task_failed())  # another text by chance, one event
+    assert len(gateway.inbox()) == 2
+    silent = [one for one in caplog.records if "Staying silent" in one.getMessage()]
+    assert [one.levelname for one in silent] == ["INFO", "INFO"]
 
 
 def test_each_try_is_an_event_of_its_own(face: Face, gateway: Gateway) -> None:
@@ -93,6 +141,7 @@ def test_the_message_leads_a_person_to_the_event(face: Face, gateway: Gateway) -
     carried = json.loads(sms.custom or "")["airflow"]
     assert carried.pop("key")
     assert carried.pop("attempt")
+    assert carried.pop("text")
     assert carried == {
         "event": "failed",
         "alarm_key": "the etl",
@@ -169,6 +218,7 @@ def test_racing_callbacks_in_one_event_loop_send_one_sms(gateway: Gateway) -> No
 
 def test_a_failed_search_leads_to_a_send(face: Face, gateway: Gateway) -> None:
     face(alarm(), task_failed())
+    new_machine()
     gateway.fail_next("expired_token", method="GET")
     face(alarm(), task_failed())
     assert len(gateway.inbox()) == 2

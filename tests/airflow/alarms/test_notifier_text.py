@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG, BaseOperator
@@ -10,7 +11,7 @@ from airflow.providers.common.compat.sdk import DAG, BaseOperator
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.gateway.sms_text import measure
 from tests.airflow.alarms.notifying import ANNA, BEN, Face, alarm, numbers, texts
-from tests.airflow.alarms.occasions import RUN_ID, dag_failed, deadline_missed, killed, task_failed
+from tests.airflow.alarms.occasions import RUN_ID, asked, dag_failed, deadline_missed, killed, task_failed
 
 
 @pytest.mark.parametrize(
@@ -155,3 +156,51 @@ def test_an_error_with_a_placeholder_stays_within_its_parts(face: Face, gateway:
     person = {"number": ANNA, "fields": {"name": "N" * 150}}
     face(alarm(recipients=person), task_failed(KeyError("{{name}}")))
     assert [sms.parts for sms in gateway.inbox()] == [1]
+
+
+def test_an_alarm_raised_while_an_error_is_handled_says_failed(face: Face, gateway: Gateway) -> None:
+    try:
+        raise ValueError("boom")
+    except ValueError:
+        face(alarm(), task_failed(state="running", try_number=1))
+    assert texts(gateway) == [f"Failed: etl.load, try 1/3\nrun {RUN_ID}\nValueError: boom"]
+
+
+def test_an_alarm_of_a_running_task_says_started(face: Face, gateway: Gateway) -> None:
+    face(alarm(), task_failed(state="running"))
+    assert texts(gateway) == [f"Started: etl.load\nrun {RUN_ID}"]
+
+
+def test_a_task_instance_alone_is_enough(face: Face, gateway: Gateway) -> None:
+    context = {"task_instance": task_failed(try_number=1, state="up_for_retry")["ti"]}
+    face(alarm(), context)
+    face(alarm(body="{{ ti.task_id }} of {{ dag.dag_id }}, {{ run_id }}"), context)
+    assert texts(gateway)[0].startswith(f"Will retry: etl.load, try 1/3\nrun {RUN_ID}")
+    assert texts(gateway)[1] == f"load of etl, {RUN_ID}"
+
+
+def test_a_question_is_its_subject_and_a_link_to_answer(
+    face: Face, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com")
+    monkeypatch.setenv("AIRFLOW__WEBSERVER__BASE_URL", "https://airflow.example.com")
+    notifier = alarm()
+    face(notifier, asked(notifiers=[notifier]))
+    headline, subject, link = texts(gateway)[0].split("\n")
+    assert (headline, subject) == ("Answer needed: etl.approve", "Deploy 2.4 to production?")
+    assert link == f"https://airflow.example.com/dags/etl/runs/{quote(RUN_ID)}/required_actions"
+
+
+def test_a_question_and_the_start_of_its_task_are_two_alarms(face: Face, gateway: Gateway) -> None:
+    asks, starts = alarm(), alarm()
+    context = asked(notifiers=[asks])
+    context["task"].on_execute_callback = [starts]
+    face(starts, context)
+    face(asks, context)
+    assert [text.split("\n")[0] for text in texts(gateway)] == ["Started: etl.approve", "Answer needed: etl.approve"]
+
+
+def test_a_question_that_fails_is_a_failure(face: Face, gateway: Gateway) -> None:
+    notifier = alarm()
+    face(notifier, asked(notifiers=[notifier], state="failed") | {"exception": TimeoutError("no answer")})
+    assert "TimeoutError: no answer" in texts(gateway)[0]
