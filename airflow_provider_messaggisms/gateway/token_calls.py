@@ -1,0 +1,271 @@
+"""
+The vendor's token service: the calls that find or make a token, and that tell what the account has.
+
+The service's own file shows some answers within the gateway's envelope and some without, and users have seen both, so
+either is read. A token is found before it is made, so that all workers share one. It is never refreshed or deleted:
+the service's refresh deletes the token that other workers still use. An old token is left to expire.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from airflow_provider_messaggisms.exceptions import (
+    AuthenticationError,
+    GatewayError,
+    MessageNotFoundError,
+    MessaggiSmsError,
+    ProtocolError,
+)
+from airflow_provider_messaggisms.gateway.account import TOKEN_NAME, Account, missing_scopes
+from airflow_provider_messaggisms.gateway.credit import CONSOLE
+from airflow_provider_messaggisms.gateway.models import instant, number
+from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
+from airflow_provider_messaggisms.gateway.steps import Pause, Steps
+from airflow_provider_messaggisms.gateway.wire import UNREADABLE, Call, Request, Response, refusal
+
+T = TypeVar("T")
+
+TOKEN_SERVICE = "the token service"  # noqa: S105 (a name, no secret)
+
+#: The most tokens that the service lists at once.
+PAGE = 100
+
+# An account with more tokens than this is not searched further: a new token is made.
+_MOST_PAGES = 50
+
+#: A new token is made when this fraction of the life of the last one is left.
+RENEWED_AT = 0.1
+
+#: Processes that start at once wait a random time, at most this long, before they make a token. The first one makes it,
+#: the others find it. Times are drawn so that few are short: then few processes are the first.
+SPREAD_SECONDS = 4.0
+_FEW_ARE_SHORT = 1 / 8
+
+#: The code with which the service says that an account has no token.
+_NO_TOKENS = 120
+
+#: The code with which it says that a scope is invalid or its API not enabled.
+_NOT_ENABLED = 90
+
+
+class Token(RedactedStruct, frozen=True, kw_only=True):
+    """
+    A token, with times by the service's own clock.
+
+    :param value: The token. Not in the ``repr``.
+    :param life_seconds: From its making to its end.
+    :param left_seconds: From the answer to its end.
+    :param expires_at: Its end.
+    :param made: ``True`` if it was made for this process, ``False`` if it was found.
+    """
+
+    _shown = ("scopes", "expires_at", "made")
+    value: str
+    scopes: tuple[str, ...]
+    life_seconds: float
+    left_seconds: float
+    expires_at: datetime
+    made: bool = False
+
+    @property
+    def is_worth_using(self) -> bool:
+        """Tell whether more than a tenth of its life is left."""
+        return self.left_seconds > RENEWED_AT * self.life_seconds
+
+
+class Listed(RedactedStruct, frozen=True, kw_only=True):
+    """A token as the service describes it, with the wire's names."""
+
+    _shown = ("name", "expireAt")
+    token: str = ""
+    name: Any = None
+    scopes: Any = None
+    createdAt: Any = None  # noqa: N815 (the wire's name)
+    expireAt: Any = None  # noqa: N815
+
+
+def find_or_make(account: Account, *, chance: float, later_than: datetime | None = None) -> Steps[Token]:
+    """
+    Find a token that can be used, or make one.
+
+    :param chance: A number in [0, 1) that spreads processes which start at once.
+    :param later_than: When a refused token was to expire. Only a token that expires later is used: an earlier one may
+        have been refused too.
+    :raises MessaggiSmsError: The service refuses, or does not answer.
+    """
+    found = yield from _find(account, later_than)
+    if found is None:
+        yield Pause(SPREAD_SECONDS * chance**_FEW_ARE_SHORT)
+        found = yield from _find(account, later_than)
+    if found is None:
+        found = yield make_token(account)
+    return found
+
+
+def _find(account: Account, later_than: datetime | None) -> Steps[Token | None]:
+    """Look for the token of ours that lives longest, on the first page that has one."""
+    seen: set[str] = set()
+    for page in range(_MOST_PAGES):
+        tokens, listed = yield list_tokens(account, skip=page * PAGE)
+        usable = [one for one in tokens if one.is_worth_using and (not later_than or one.expires_at > later_than)]
+        if usable:
+            return max(usable, key=lambda one: one.expires_at)
+        if len(listed) < PAGE or listed <= seen:  # the last page, or a service that does not turn pages
+            return None
+        seen |= listed
+    return None
+
+
+def list_tokens(account: Account, *, skip: int = 0) -> Call[tuple[list[Token], set[str]]]:
+    """Read one page of the account's tokens; return those of ours with all scopes, and what is on the page."""
+    request = _request("GET", f"/tokens?skip={skip}&limit={PAGE}", "/tokens")
+
+    def parse(response: Response) -> tuple[list[Token], set[str]]:
+        try:
+            data = _data(request, response)
+        except MessageNotFoundError as error:
+            if error.code == _NO_TOKENS:
+                return [], set()
+            raise
+        listed = [_converted(request, response, one, Listed) for one in (data if isinstance(data, list) else [data])]
+        ours = [one for one in listed if one.name == TOKEN_NAME and not missing_scopes(account.scopes, _scopes(one))]
+        tokens = [_token(one, _now(response), None) for one in ours]
+        return [token for token in tokens if token is not None], {one.token for one in listed}
+
+    return Call(request, parse, repeatable=True)
+
+
+def make_token(account: Account) -> Call[Token]:
+    """Make a token. If the answer is lost, the token is found when it is looked for again."""
+    content = {"name": TOKEN_NAME, "scopes": account.scopes, "ttl": account.ttl_seconds}
+    request = _request("POST", "/tokens", "/tokens", msgspec.json.encode(content))
+
+    def parse(response: Response) -> Token:
+        one = _converted(request, response, _data(request, response), Listed)
+        token = _token(one, _now(response), account)
+        if token is None:
+            raise ProtocolError(f"{request}: the answer has no token: HTTP {response.status}", status=response.status)
+        if missing := missing_scopes(account.scopes, token.scopes):
+            raise AuthenticationError(
+                response.status,
+                None,
+                f"the new token lacks the scope(s) {', '.join(missing)}",
+                route=str(request),
+                advice=_NOT_ACTIVE,
+                service=TOKEN_SERVICE,
+            )
+        return token
+
+    return Call(request, parse, repeatable=False)
+
+
+def get_wallet_credit() -> Call[float | None]:
+    """Read the credit in the account's wallet, in EUR."""
+    request = _request("GET", "/wallet", "/wallet")
+    return Call(request, lambda response: number(_member(_data(request, response), "credit")), repeatable=True)
+
+
+def get_scopes() -> Call[dict[str, Any]]:
+    """Read the ids of all scopes by their names."""
+    request = _request("GET", "/scopes", "/scopes")
+
+    def parse(response: Response) -> dict[str, Any]:
+        data = _data(request, response)
+        listed = data if isinstance(data, list) else []
+        return {str(_member(one, "scope")): _member(one, "id") for one in listed}
+
+    return Call(request, parse, repeatable=True)
+
+
+def get_scope(scope_id: Any) -> Call[dict[str, Any]]:
+    """Read what a scope allows and costs: ``enabled``, ``rateLimit``, ``prices`` and more."""
+    quoted = re.sub(r"[^\w-]", "", str(scope_id))
+    request = _request("GET", f"/scopes/{quoted}", "/scopes/{id}")
+
+    def parse(response: Response) -> dict[str, Any]:
+        data = _data(request, response)
+        return data if isinstance(data, dict) else {}
+
+    return Call(request, parse, repeatable=True)
+
+
+_NOT_ACTIVE = (
+    f"activate Gateway SMS in the vendor's console at {CONSOLE}; the API may be closed to this account"
+)
+_WRONG_KEY = "the e-mail address and the API key must be of the same account and environment"
+
+
+def _request(method: str, path: str, route: str, body: bytes | None = None) -> Request:
+    return Request(method, path, route, body, service=TOKEN_SERVICE)
+
+
+def _data(request: Request, response: Response) -> Any:
+    """
+    Read an answer, within an envelope or without.
+
+    :raises AuthenticationError: The API key is wrong, or the API is not enabled for the account.
+    :raises MessaggiSmsError: Any other refusal, or an answer that cannot be read.
+    """
+    if response.status >= 400:
+        raise _explained(refusal(request, response), request)
+    try:
+        content = msgspec.json.decode(response.body)
+    except UNREADABLE:
+        content = None
+    if not 200 <= response.status < 300 or not isinstance(content, dict | list):
+        text = f"{request}: the answer is not one of {TOKEN_SERVICE}; is the host right? HTTP {response.status}"
+        raise ProtocolError(text, status=response.status)
+    if isinstance(content, list):
+        return content
+    if content.get("success") is False:
+        raise _explained(refusal(request, response), request)
+    return content if content.get("data") is None else content["data"]
+
+
+def _explained(error: MessaggiSmsError, request: Request) -> MessaggiSmsError:
+    """Give a refusal that concerns the account the class and the advice that its cause deserves."""
+    if not isinstance(error, GatewayError):
+        return error
+    not_enabled = error.status == 422 and error.code == _NOT_ENABLED
+    if not not_enabled and not isinstance(error, AuthenticationError):
+        return error
+    return AuthenticationError(
+        error.status,
+        error.code,
+        error.message,
+        route=str(request),
+        advice=_NOT_ACTIVE if not_enabled else _WRONG_KEY,
+        service=TOKEN_SERVICE,
+    )
+
+
+def _converted(request: Request, response: Response, data: Any, kind: Callable[..., T]) -> T:
+    try:
+        return msgspec.convert(data, kind, strict=False)  # type: ignore[call-overload, no-any-return]
+    except msgspec.ValidationError:
+        raise ProtocolError(
+            f"{request}: the answer is shaped in another way than the contract says: HTTP {response.status}",
+            status=response.status,
+        ) from None
+
+
+def _token(one: Listed, now: datetime | None, maker: Account | None) -> Token | None:
+    """
+    Judge a token by the service's clock.
+
+    :param now: The service's time; ``None`` if it does not tell.
+    :param maker: Who has just made it, so that its life is known where the answer does not tell; ``None`` if listed.
+    :returns: ``None`` if it is no token, or if it is unknown how long it lives.
+    """
+    if not re.fullmatch(r"[\x21-\x7e]+", one.token):
+        return None
+    ends, begins = instant(one.expireAt), instant(one.createdAt)
+    now = now or begins if maker else now
+    ...
