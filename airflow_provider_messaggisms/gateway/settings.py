@@ -164,8 +164,8 @@ class Settings(RedactedStruct, frozen=True):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Return what no log and no error may show."""
-        return (self.token,) if self.account is None else (self.token, *self.account.secrets)
+        """Return what no log and no error may show. An account's API key is not among it: the gateway never gets it."""
+        return (self.token,)
 
     @classmethod
     def from_connection(

@@ -9,10 +9,9 @@ the service's refresh deletes the token that other workers still use. An old tok
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -29,8 +28,6 @@ from airflow_provider_messaggisms.gateway.models import instant, number
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 from airflow_provider_messaggisms.gateway.steps import Pause, Steps
 from airflow_provider_messaggisms.gateway.wire import UNREADABLE, Call, Request, Response, refusal
-
-T = TypeVar("T")
 
 TOKEN_SERVICE = "the token service"  # noqa: S105 (a name, no secret)
 
@@ -84,36 +81,39 @@ class Listed(RedactedStruct, frozen=True, kw_only=True):
     """A token as the service describes it, with the wire's names."""
 
     _shown = ("name", "expireAt")
-    token: str = ""
+    token: Any = None
     name: Any = None
     scopes: Any = None
     createdAt: Any = None  # noqa: N815 (the wire's name)
     expireAt: Any = None  # noqa: N815
 
 
-def find_or_make(account: Account, *, chance: float, later_than: datetime | None = None) -> Steps[Token]:
+def find_or_make(account: Account, *, now: datetime, chance: float, later_than: datetime | None = None) -> Steps[Token]:
     """
     Find a token that can be used, or make one.
 
+    :param now: The time, in case the service does not tell its own.
     :param chance: A number in [0, 1) that spreads processes which start at once.
     :param later_than: When a refused token was to expire. Only a token that expires later is used: an earlier one may
         have been refused too.
     :raises MessaggiSmsError: The service refuses, or does not answer.
     """
-    found = yield from _find(account, later_than)
+    found = yield from _find(account, now, later_than)
     if found is None:
         yield Pause(SPREAD_SECONDS * chance**_FEW_ARE_SHORT)
-        found = yield from _find(account, later_than)
-    if found is None:
-        found = yield make_token(account)
-    return found
+        found = yield from _find(account, now, later_than)
+    if found is not None:
+        return found
+    made: Token = yield make_token(account, now=now)
+    return made
 
 
-def _find(account: Account, later_than: datetime | None) -> Steps[Token | None]:
+def _find(account: Account, now: datetime, later_than: datetime | None) -> Steps[Token | None]:
     """Look for the token of ours that lives longest, on the first page that has one."""
     seen: set[str] = set()
     for page in range(_MOST_PAGES):
-        tokens, listed = yield list_tokens(account, skip=page * PAGE)
+        tokens: list[Token]
+        tokens, listed = yield list_tokens(account, now=now, skip=page * PAGE)
         usable = [one for one in tokens if one.is_worth_using and (not later_than or one.expires_at > later_than)]
         if usable:
             return max(usable, key=lambda one: one.expires_at)
@@ -123,7 +123,7 @@ def _find(account: Account, later_than: datetime | None) -> Steps[Token | None]:
     return None
 
 
-def list_tokens(account: Account, *, skip: int = 0) -> Call[tuple[list[Token], set[str]]]:
+def list_tokens(account: Account, *, now: datetime, skip: int = 0) -> Call[tuple[list[Token], set[str]]]:
     """Read one page of the account's tokens; return those of ours with all scopes, and what is on the page."""
     request = _request("GET", f"/tokens?skip={skip}&limit={PAGE}", "/tokens")
 
@@ -134,22 +134,21 @@ def list_tokens(account: Account, *, skip: int = 0) -> Call[tuple[list[Token], s
             if error.code == _NO_TOKENS:
                 return [], set()
             raise
-        listed = [_converted(request, response, one, Listed) for one in (data if isinstance(data, list) else [data])]
-        ours = [one for one in listed if one.name == TOKEN_NAME and not missing_scopes(account.scopes, _scopes(one))]
-        tokens = [_token(one, _now(response), None) for one in ours]
-        return [token for token in tokens if token is not None], {one.token for one in listed}
+        read = [_listed(one) for one in (data if isinstance(data, list) else [data])]
+        tokens = [_found(one, account, _service_time(response, now)) for one in read]
+        return [token for token in tokens if token is not None], {str(one.token) for one in read}
 
     return Call(request, parse, repeatable=True)
 
 
-def make_token(account: Account) -> Call[Token]:
+def make_token(account: Account, *, now: datetime) -> Call[Token]:
     """Make a token. If the answer is lost, the token is found when it is looked for again."""
     content = {"name": TOKEN_NAME, "scopes": account.scopes, "ttl": account.ttl_seconds}
     request = _request("POST", "/tokens", "/tokens", msgspec.json.encode(content))
 
     def parse(response: Response) -> Token:
-        one = _converted(request, response, _data(request, response), Listed)
-        token = _token(one, _now(response), account)
+        one = _listed(_data(request, response))
+        token = _made(one, account, _service_time(response, now))
         if token is None:
             raise ProtocolError(f"{request}: the answer has no token: HTTP {response.status}", status=response.status)
         if missing := missing_scopes(account.scopes, token.scopes):
@@ -196,9 +195,7 @@ def get_scope(scope_id: Any) -> Call[dict[str, Any]]:
     return Call(request, parse, repeatable=True)
 
 
-_NOT_ACTIVE = (
-    f"activate Gateway SMS in the vendor's console at {CONSOLE}; the API may be closed to this account"
-)
+_NOT_ACTIVE = f"activate Gateway SMS in the vendor's console at {CONSOLE}; the API may be closed to this account"
 _WRONG_KEY = "the e-mail address and the API key must be of the same account and environment"
 
 
@@ -246,26 +243,49 @@ def _explained(error: MessaggiSmsError, request: Request) -> MessaggiSmsError:
     )
 
 
-def _converted(request: Request, response: Response, data: Any, kind: Callable[..., T]) -> T:
-    try:
-        return msgspec.convert(data, kind, strict=False)  # type: ignore[call-overload, no-any-return]
-    except msgspec.ValidationError:
-        raise ProtocolError(
-            f"{request}: the answer is shaped in another way than the contract says: HTTP {response.status}",
-            status=response.status,
-        ) from None
+def _listed(data: Any) -> Listed:
+    """Read a token's description; what is no description has no token in it."""
+    return msgspec.convert(data, Listed) if isinstance(data, dict) else Listed()
 
 
-def _token(one: Listed, now: datetime | None, maker: Account | None) -> Token | None:
-    """
-    Judge a token by the service's clock.
+def _made(one: Listed, account: Account, now: datetime) -> Token | None:
+    """Judge a token that has just been made. Where the answer does not tell, it has what was asked for."""
+    begins = instant(one.createdAt) or now
+    ends = instant(one.expireAt) or begins + timedelta(seconds=account.ttl_seconds)
+    token = _token(one, begins, ends, begins)
+    return token and msgspec.structs.replace(token, made=True, scopes=token.scopes or account.scopes)
 
-    :param now: The service's time; ``None`` if it does not tell.
-    :param maker: Who has just made it, so that its life is known where the answer does not tell; ``None`` if listed.
-    :returns: ``None`` if it is no token, or if it is unknown how long it lives.
-    """
-    if not re.fullmatch(r"[\x21-\x7e]+", one.token):
+
+def _found(one: Listed, account: Account, now: datetime) -> Token | None:
+    """Judge a listed token; ``None`` if it is not ours, lacks a scope, or does not tell when it ends."""
+    ends = instant(one.expireAt)
+    if one.name != TOKEN_NAME or ends is None:
         return None
-    ends, begins = instant(one.expireAt), instant(one.createdAt)
-    now = now or begins if maker else now
-    ...
+    begins = instant(one.createdAt) or ends - timedelta(seconds=account.ttl_seconds)
+    token = _token(one, begins, ends, now)
+    return None if token is None or missing_scopes(account.scopes, token.scopes) else token
+
+
+def _token(one: Listed, begins: datetime, ends: datetime, now: datetime) -> Token | None:
+    if not isinstance(one.token, str) or not re.fullmatch(r"[\x21-\x7e]+", one.token):
+        return None
+    scopes = tuple(map(str, one.scopes)) if isinstance(one.scopes, list) else ()
+    return Token(
+        value=one.token,
+        scopes=scopes,
+        life_seconds=(ends - begins).total_seconds(),
+        left_seconds=(ends - now).total_seconds(),
+        expires_at=ends,
+    )
+
+
+def _service_time(response: Response, ours: datetime) -> datetime:
+    """Read the service's clock from its answer: a worker whose clock is wrong judges tokens rightly, too."""
+    try:
+        return parsedate_to_datetime(response.headers.get("Date", "")).astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        return ours
+
+
+def _member(data: Any, name: str) -> Any:
+    return data.get(name) if isinstance(data, dict) else None
