@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -152,6 +153,8 @@ def hide_secrets(secrets: Iterable[str]) -> None:
 
     Our own errors and logs never hold them (see ``gateway.redaction``), so nothing is lost where Airflow cannot mask.
     """
+    if "airflow" not in sys.modules:
+        return
     with suppress(ImportError):
         from airflow.providers.common.compat.sdk import mask_secret
 
