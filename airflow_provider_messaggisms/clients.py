@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from airflow_provider_messaggisms.exceptions import NotSentError
 from airflow_provider_messaggisms.gateway.attempts import Attempt, Attempts, Authorize, Doubt, Refusals
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.gateway.steps import Pause, arun_steps, run_steps
-from airflow_provider_messaggisms.gateway.wire import Response
+from airflow_provider_messaggisms.gateway.wire import Call, Response
 from airflow_provider_messaggisms.tokens import AccountTokens, tokens_of
 from airflow_provider_messaggisms.transport.async_transport import AsyncTransport
 from airflow_provider_messaggisms.transport.sync_transport import SyncTransport
@@ -33,6 +33,9 @@ T = TypeVar("T")
 
 Step = Authorize | Attempt | Doubt | Pause
 
+#: Takes a response that has been read, and the value that was in it; ``None`` for a refusal.
+Heard = Callable[[Response, Any], None]
+
 
 class BlockingClient:
     """
@@ -41,7 +44,7 @@ class BlockingClient:
     :param transport: Carries the requests.
     :param settings: The connection.
     :param read_again: Reads the connection again: its token may have been replaced since.
-    :param heard: Called with each response once its value has been read.
+    :param heard: Called with each response once it has been read.
     """
 
     def __init__(
@@ -50,14 +53,14 @@ class BlockingClient:
         settings: Settings,
         *,
         read_again: Callable[[], Settings],
-        heard: Callable[[Response, Any], None],
+        heard: Heard,
     ) -> None:
         self.refusals = Refusals()
         self.transport = transport
         self._using = settings  # with the token in use
         self._tokens = _tokens_of(settings)
         self._read_again = read_again
-        self._heard = heard
+        self._read = partial(_read, heard)
 
     def run(self, attempts: Attempts[T]) -> T:
         """Perform the attempts of a call; return its value."""
@@ -70,9 +73,7 @@ class BlockingClient:
     def _perform(self, step: Step) -> Any:
         if isinstance(step, Attempt):
             response = self.transport.send(step.call.request, step.within_seconds, step.call.collect())
-            value = step.call.parse(response)
-            self._heard(response, value)
-            return value
+            return self._read(step.call, response)
         if isinstance(step, Authorize):
             return self._authorize(step)
         return time.sleep(step.seconds)
@@ -111,20 +112,31 @@ class AwaitedClient:
         settings: Settings,
         *,
         read_again: Callable[[], Awaitable[Settings]],
-        heard: Callable[[Response, Any], None],
+        heard: Heard,
     ) -> None:
         self.refusals = Refusals()
         self.transport = transport
         self._using = settings
         self._tokens = _tokens_of(settings)
         self._read_again = read_again
-        self._heard = heard
+        self._read = partial(_read, heard)
+        self._sockets = asyncio.Semaphore(settings.max_sockets)
         self._turns = _Turns()
 
-    async def run(self, attempts: Attempts[T]) -> T:
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[_Turn]:
+        """
+        Wait for a turn: as many calls at once as the connection allows sockets.
+
+        A call that waits for a socket must not have decided on its token yet: the token may be refused meanwhile.
+        """
+        async with self._sockets:
+            with self._turns.turn() as turn:
+                yield turn
+
+    async def run(self, attempts: Attempts[T], turn: _Turn) -> T:
         """Perform the attempts of a call; return its value."""
-        with self._turns.turn() as turn:
-            return await arun_steps(attempts, partial(self._perform, turn))
+        return await arun_steps(attempts, partial(self._perform, turn))
 
     async def aclose(self) -> None:
         """Close the kept session. A later call opens a new one."""
@@ -133,9 +145,7 @@ class AwaitedClient:
     async def _perform(self, turn: _Turn, step: Step) -> Any:
         if isinstance(step, Attempt):
             response = await self.transport.send(step.call.request, step.within_seconds, step.call.collect())
-            value = step.call.parse(response)
-            self._heard(response, value)
-            return value
+            return self._read(step.call, response)
         if isinstance(step, Authorize):
             await turn.others(step.within_seconds)
             if self.refusals.in_a_row:
@@ -165,7 +175,7 @@ class AwaitedClient:
             refused = using.token if step.refused else None
             found = self._tokens.kept(refused)
             if found is None:
-                found = await _in_thread(self._tokens.get, refused, step.within_seconds)
+                found = await in_thread(self._tokens.get, refused, step.within_seconds)
             token = found.value
         if token == using.token:
             return None if step.refused else using
@@ -227,6 +237,15 @@ class _Turn:
             self._turns.over = asyncio.Event()
 
 
+def _read(heard: Heard, call: Call[T], response: Response) -> T:
+    value = None
+    try:
+        value = call.parse(response)
+        return value
+    finally:
+        heard(response, value)
+
+
 def _warn_unread(error: Exception) -> None:
     log.warning("The connection cannot be read again for another token: %s", type(error).__name__)
 
@@ -235,7 +254,8 @@ def _tokens_of(settings: Settings) -> AccountTokens | None:
     return None if settings.account is None else tokens_of(settings.account)
 
 
-async def _in_thread(work: Callable[..., T], *args: Any) -> T:
+async def in_thread(work: Callable[..., T], *args: Any) -> T:
+    """Do *work* beside the event loop."""
     from asgiref.sync import sync_to_async  # Airflow's masking works in its threads only
 
     return await sync_to_async(work, thread_sensitive=False)(*args)

@@ -22,6 +22,7 @@ from airflow.providers.common.compat.sdk import BaseHook, conf
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError, MessaggiSmsError
 from airflow_provider_messaggisms.gateway import calls
+from airflow_provider_messaggisms.gateway.account import Account
 from airflow_provider_messaggisms.gateway.attempts import Attempts, Refusals, Surroundings, attempts
 from airflow_provider_messaggisms.gateway.content import MessageContent, compose
 from airflow_provider_messaggisms.gateway.models import Message, MessageSummary, RecipientReport
@@ -31,6 +32,7 @@ from airflow_provider_messaggisms.gateway.retry import RetryPolicy
 from airflow_provider_messaggisms.gateway.send_date import send_day
 from airflow_provider_messaggisms.gateway.settings import FIELDS, Settings
 from airflow_provider_messaggisms.gateway.steps import Step, Steps, arun_steps, run_steps
+from airflow_provider_messaggisms.gateway.token_calls import describe, get_wallet_credit
 from airflow_provider_messaggisms.gateway.wire import Call, Response
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ class MessaggiSmsHook(BaseHook):
         self.messaggisms_conn_id = messaggisms_conn_id
         self.retry_policy = retry_policy or RetryPolicy()
         self._settings: Settings | None = None
+        self.last_credit_eur: float | None = None
         self._client: BlockingClient | None = None
         self._awaited_client: AwaitedClient | None = None
 
@@ -186,11 +189,20 @@ class MessaggiSmsHook(BaseHook):
         """List the messages: costs nothing, changes nothing; an empty account is a good connection."""
         try:
             found = len(self.list_messages())
+            token = self._described_token()
         except MessaggiSmsError as error:
             return False, f"{type(error).__name__}: {error}"
         finally:
             self.close()  # Airflow's API server tests connections and does not close hooks
-        return True, f"{self.settings.base_url} accepts the token; the account has {found} message(s)"
+        return True, f"{self.settings.base_url} accepts {token}; the account has {found} message(s)"
+
+    def _described_token(self) -> str:
+        if (account := self.settings.account) is None:
+            return "the token"
+        from airflow_provider_messaggisms.tokens import tokens_of
+
+        tokens = tokens_of(account)
+        return tokens.ask(describe(account, tokens.get()))
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
@@ -311,6 +323,20 @@ class MessaggiSmsHook(BaseHook):
     def _read(self, recipients: Any) -> tuple[Recipient, ...]:
         return read_recipients(recipients, default_region=self.settings.default_region).addressees
 
+    def get_credit(self) -> float | None:
+        """
+        Ask for the account's credit.
+
+        With an account it is that of the wallet. With a token it is what the gateway tells beside the list of messages.
+
+        :returns: EUR; ``None`` if no answer tells, as for an account that has no messages yet.
+        """
+        if (account := self.settings.account) is not None:
+            return self._wallet_credit(account)
+        before, self.last_credit_eur = self.last_credit_eur, None
+        self.list_messages()
+        return self._told_credit(before)
+
     # --- awaited ------------------------------------------------------------------------------------------------------
 
     async def alist_messages(self) -> list[MessageSummary]:
@@ -326,6 +352,28 @@ class MessaggiSmsHook(BaseHook):
     async def aget_message(self, message_id: str) -> Message:
         """Do what :meth:`get_message` does."""
         return await self.arun(calls.get_message(message_id))
+
+    async def aget_credit(self) -> float | None:
+        """Do what :meth:`get_credit` does."""
+        from airflow_provider_messaggisms.clients import in_thread
+
+        if (account := (await self.asettings()).account) is not None:
+            return await in_thread(self._wallet_credit, account)
+        before, self.last_credit_eur = self.last_credit_eur, None
+        await self.alist_messages()
+        return self._told_credit(before)
+
+    def _wallet_credit(self, account: Account) -> float | None:
+        from airflow_provider_messaggisms.tokens import tokens_of
+
+        credit = tokens_of(account).ask(get_wallet_credit())
+        self.last_credit_eur = self.last_credit_eur if credit is None else credit
+        return credit
+
+    def _told_credit(self, before: float | None) -> float | None:
+        told = self.last_credit_eur
+        self.last_credit_eur = before if told is None else told
+        return told
 
     # --- one call -----------------------------------------------------------------------------------------------------
 
@@ -360,7 +408,8 @@ class MessaggiSmsHook(BaseHook):
     async def arun(self, call: Call[T]) -> T:
         """Do what :meth:`run` does without blocking the event loop."""
         client = self._awaited_client or await self._new_awaited_client()
-        return await client.run(self._attempts(call, client.refusals))
+        async with client.turn() as turn:
+            return await client.run(self._attempts(call, client.refusals), turn)
 
     def _attempts(self, call: Call[T], refusals: Refusals) -> Attempts[T]:
         left = partial(_left_until, self._end_of(call))
@@ -369,6 +418,8 @@ class MessaggiSmsHook(BaseHook):
 
     def _heard(self, response: Response, value: Any) -> None:
         """Keep what an answer tells beside its value."""
+        if response.credit_eur is not None:
+            self.last_credit_eur = response.credit_eur
 
     # --- several calls that depend on each other ----------------------------------------------------------------------
 

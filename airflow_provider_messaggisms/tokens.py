@@ -17,16 +17,18 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError, NotSentError
 from airflow_provider_messaggisms.gateway.account import Account
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
-from airflow_provider_messaggisms.gateway.steps import Pause, run_steps
+from airflow_provider_messaggisms.gateway.steps import Pause, Step, Steps, run_steps
 from airflow_provider_messaggisms.gateway.token_calls import RENEWED_AT, Token, find_or_make
 from airflow_provider_messaggisms.gateway.wire import Call
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 #: How long a token may take to be found or made where the caller sets no bound.
 MAX_SECONDS = 60.0
@@ -103,48 +105,52 @@ class AccountTokens:
         if kept is not None and kept.token.value == refused:
             self._later_than, self._kept, kept = kept.token.expires_at, None, None
         try:
-            token = self._ask(ends)
+            token = self.ask(self._find_or_make(), ends)
         except MessaggiSmsError as error:
             if kept is not None and self._clock() < kept.ends_at:
-                log.warning("%s; going on with the token in hand, which expires at %s", error, kept.token.expires_at)
+                log.warning("%s; going on with the token in hand, which expires at %s", error, kept.token.expires)
                 self._kept = _Kept(kept.token, self._clock() + _RENEWAL_PAUSE_SECONDS, kept.ends_at)
                 return kept.token
             if error.permanent:
                 raise
             raise _not_sent(error) from error
-        log.info("%s a token of the account, which expires at %s", "Made" if token.made else "Found", token.expires_at)
+        log.info("%s a token of the account, which expires at %s", "Made" if token.made else "Found", token.expires)
         hide_secrets([token.value])
         now = self._clock()
         renew_in = token.left_seconds - RENEWED_AT * token.life_seconds
         self._kept = _Kept(token, now + renew_in, now + token.left_seconds)
         return token
 
-    def _ask(self, ends: float) -> Token:
-        """Ask the token service, over a session of its own: it is needed once a month."""
+    def ask(self, steps: Steps[T] | Call[T], ends: float | None = None) -> T:
+        """
+        Ask the token service, over a session of its own: it is needed once a month.
+
+        :param ends: When to be done, by the monotonic clock. Default: in 60 s.
+        :raises MessaggiSmsError: The service refuses, or does not answer.
+        """
         from airflow_provider_messaggisms.transport.sync_transport import SyncTransport
 
         hide_secrets(self._account.secrets)
-        steps = find_or_make(
-            self._account,
-            now=datetime.fromtimestamp(self._clock(), UTC),
-            chance=self._chance(),
-            later_than=self._later_than,
-        )
+        ends = time.monotonic() + MAX_SECONDS if ends is None else ends
         with SyncTransport(self._account) as transport:
 
-            def perform(step: Call[Any] | Pause) -> Any:
+            def perform(step: Step) -> Any:
                 left = max(ends - time.monotonic(), 0.01)
                 if isinstance(step, Pause):
                     return self._sleep(min(step.seconds, left * _PAUSED_SHARE))
                 return step.parse(transport.send(step.request, left))
 
-            return run_steps(steps, perform)
+            return perform(steps) if isinstance(steps, Call) else run_steps(steps, perform)
+
+    def _find_or_make(self) -> Steps[Token]:
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        return find_or_make(self._account, now=now, chance=self._chance(), later_than=self._later_than)
 
 
 def tokens_of(account: Account) -> AccountTokens:
     """Return the tokens of an account, the same for all hooks of this process."""
     with _lock:
-        return _tokens.setdefault(account, AccountTokens(account))
+        return IN_THIS_PROCESS.setdefault(account, AccountTokens(account))
 
 
 def hide_secrets(secrets: Iterable[str]) -> None:
@@ -169,8 +175,10 @@ def _not_sent(error: MessaggiSmsError) -> NotSentError:
     return not_sent  # type: ignore[no-any-return]
 
 
+#: The tokens of each account, for all hooks of this process.
+IN_THIS_PROCESS: dict[Account, AccountTokens] = {}
+
 _lock = threading.Lock()
-_tokens: dict[Account, AccountTokens] = {}
 
 # A forked process starts without: another thread could have held a lock in the moment of the fork.
-os.register_at_fork(after_in_child=_tokens.clear)
+os.register_at_fork(after_in_child=IN_THIS_PROCESS.clear)

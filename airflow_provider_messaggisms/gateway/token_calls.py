@@ -9,6 +9,8 @@ the service's refresh deletes the token that other workers still use. An old tok
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -70,6 +72,11 @@ class Token(RedactedStruct, frozen=True, kw_only=True):
     left_seconds: float
     expires_at: datetime
     made: bool = False
+
+    @property
+    def expires(self) -> str:
+        """Its end, for people."""
+        return f"{self.expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
     @property
     def is_worth_using(self) -> bool:
@@ -193,6 +200,31 @@ def get_scope(scope_id: Any) -> Call[dict[str, Any]]:
         return data if isinstance(data, dict) else {}
 
     return Call(request, parse, repeatable=True)
+
+
+def describe(account: Account, token: Token) -> Steps[str]:
+    """Describe a token and its account in one line; what the service does not tell is left out."""
+    parts = [
+        f"a token that was {'made' if token.made else 'found'}, expires at {token.expires}",
+        f"scopes {', '.join(token.scopes)}",
+    ]
+    with suppress(MessaggiSmsError):
+        if (credit := (yield get_wallet_credit())) is not None:
+            parts.append(f"credit {credit:.2f} EUR")
+    with suppress(MessaggiSmsError):
+        scopes = yield get_scopes()
+        scope = yield get_scope(scopes.get(next(one for one in account.scopes if one.startswith("POST"))))
+        parts += _described_scope(scope)
+    return "; ".join(parts)
+
+
+def _described_scope(scope: dict[str, Any]) -> Iterator[str]:
+    if "rateLimit" in scope:
+        yield f"rate limit {str(scope['rateLimit'])[:40]}" if scope["rateLimit"] else "no rate limit"
+    prices = scope.get("prices")
+    for name, price in prices.items() if isinstance(prices, dict) else ():
+        if (amount := number(price)) is not None:
+            yield f"price {amount:g} EUR ({name})"
 
 
 _NOT_ACTIVE = f"activate Gateway SMS in the vendor's console at {CONSOLE}; the API may be closed to this account"

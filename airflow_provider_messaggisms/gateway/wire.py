@@ -18,7 +18,7 @@ import msgspec
 
 from airflow_provider_messaggisms import exceptions as errors
 from airflow_provider_messaggisms.gateway.credit import read_shortfall
-from airflow_provider_messaggisms.gateway.models import Envelope, personal_texts
+from airflow_provider_messaggisms.gateway.models import Envelope, number, personal_texts
 from airflow_provider_messaggisms.gateway.redaction import (
     EXCERPT_CHARACTERS,
     RedactedStruct,
@@ -89,6 +89,7 @@ class Response(RedactedStruct, frozen=True):
     :param body: The whole body, decompressed, but for what was taken out of it. Not in the ``repr``.
     :param taken: What the call's :class:`ResponseBody` took out of it.
     :param hidden: What no error may show even if the answer does, such as the token. Not in the ``repr``.
+    :param credit_eur: The account's credit; :func:`read` fills it in if the answer tells.
     """
 
     _shown = ("status",)
@@ -97,6 +98,7 @@ class Response(RedactedStruct, frozen=True):
     body: bytes
     hidden: tuple[str, ...] = ()
     taken: Any = None
+    credit_eur: float | None = None
 
 
 class Call(RedactedStruct, Generic[T], frozen=True):
@@ -188,6 +190,7 @@ def read(request: Request, response: Response, reader: JsonReader[Envelope[V]]) 
         raise refusal(request, response)
     if not envelope.success:
         raise _outside_contract(request, response, "the answer does not say whether it is a success")
+    msgspec.structs.force_setattr(response, "credit_eur", number(envelope.credit))
     return envelope
 
 
@@ -238,6 +241,7 @@ def refusal(request: Request, response: Response) -> errors.MessaggiSmsError:
     )
     if shortfall and isinstance(error, errors.InsufficientCreditError):
         error.needed_eur, error.available_eur = shortfall
+        msgspec.structs.force_setattr(response, "credit_eur", shortfall.available_eur)
     return error
 
 

@@ -273,7 +273,7 @@ each = [AccountTokens(account) for _ in range(int(count))]
 import requests
 print("ready", flush=True)
 sys.stdin.readline()
-threads = [threading.Thread(target=lambda one=one: print("found", one.get().value, flush=True)) for one in each]
+threads = [threading.Thread(target=lambda one=one: sys.stdout.write(f"found {one.get().value}\\n")) for one in each]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
 """
