@@ -124,7 +124,7 @@ class AwaitedClient:
         self._turns = _Turns()
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[_Turn]:
+    async def turn(self) -> AsyncIterator[Turn]:
         """
         Wait for a turn: as many calls at once as the connection allows sockets.
 
@@ -134,7 +134,7 @@ class AwaitedClient:
             with self._turns.turn() as turn:
                 yield turn
 
-    async def run(self, attempts: Attempts[T], turn: _Turn) -> T:
+    async def run(self, attempts: Attempts[T], turn: Turn) -> T:
         """Perform the attempts of a call; return its value."""
         return await arun_steps(attempts, partial(self._perform, turn))
 
@@ -142,7 +142,7 @@ class AwaitedClient:
         """Close the kept session. A later call opens a new one."""
         await self.transport.aclose()
 
-    async def _perform(self, turn: _Turn, step: Step) -> Any:
+    async def _perform(self, turn: Turn, step: Step) -> Any:
         if isinstance(step, Attempt):
             response = await self.transport.send(step.call.request, step.within_seconds, step.call.collect())
             return self._read(step.call, response)
@@ -192,13 +192,13 @@ class _Turns:
     """
 
     def __init__(self) -> None:
-        self.alone: _Turn | None = None
+        self.alone: Turn | None = None
         self.over = asyncio.Event()
 
     @contextmanager
-    def turn(self) -> Iterator[_Turn]:
+    def turn(self) -> Iterator[Turn]:
         """Give a call its turn. If it was alone, the others go on after it."""
-        turn = _Turn(self)
+        turn = Turn(self)
         try:
             yield turn
         finally:
@@ -207,7 +207,7 @@ class _Turns:
                 self.over.set()
 
 
-class _Turn:
+class Turn:
     """The turn of one call."""
 
     def __init__(self, turns: _Turns) -> None:

@@ -37,7 +37,7 @@ from airflow_provider_messaggisms.gateway.wire import Call, Response
 
 if TYPE_CHECKING:
     # Imported where they are needed: every parse of a DAG file imports this module.
-    from airflow_provider_messaggisms.clients import AwaitedClient, BlockingClient
+    from airflow_provider_messaggisms.clients import AwaitedClient, BlockingClient, Turn
     from airflow_provider_messaggisms.transport.async_transport import AsyncTransport
     from airflow_provider_messaggisms.transport.sync_transport import SyncTransport
 
@@ -79,6 +79,7 @@ class MessaggiSmsHook(BaseHook):
         self.last_credit_eur: float | None = None
         self._client: BlockingClient | None = None
         self._awaited_client: AwaitedClient | None = None
+        self._opening = asyncio.Lock()
 
     # --- the connection -----------------------------------------------------------------------------------------------
 
@@ -146,11 +147,14 @@ class MessaggiSmsHook(BaseHook):
         from airflow_provider_messaggisms.clients import AwaitedClient
         from airflow_provider_messaggisms.transport.async_transport import AsyncTransport
 
-        settings = await self.asettings()
-        transport = AsyncTransport(settings, total_seconds=self._longest_exchange)
-        await transport.prepare()
-        client = AwaitedClient(transport, settings, read_again=self._aread_connection, heard=self._heard)
-        self._awaited_client = self._awaited_client or client  # another call may have been as quick
+        async with self._opening:  # many calls may begin at once
+            if self._awaited_client is None:
+                settings = await self.asettings()
+                transport = AsyncTransport(settings, total_seconds=self._longest_exchange)
+                await transport.prepare()
+                self._awaited_client = AwaitedClient(
+                    transport, settings, read_again=self._aread_connection, heard=self._heard
+                )
         return self._awaited_client
 
     def again(self) -> MessaggiSmsHook:
@@ -409,7 +413,10 @@ class MessaggiSmsHook(BaseHook):
         """Do what :meth:`run` does without blocking the event loop."""
         client = self._awaited_client or await self._new_awaited_client()
         async with client.turn() as turn:
-            return await client.run(self._attempts(call, client.refusals), turn)
+            return await self._arun_in_turn(call, client, turn)
+
+    async def _arun_in_turn(self, call: Call[T], client: AwaitedClient, turn: Turn) -> T:
+        return await client.run(self._attempts(call, client.refusals), turn)
 
     def _attempts(self, call: Call[T], refusals: Refusals) -> Attempts[T]:
         left = partial(_left_until, self._end_of(call))
