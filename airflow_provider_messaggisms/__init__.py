@@ -15,10 +15,11 @@ _INTEGRATION = "MessaggiSMS"
 
 #: How the connection form treats Airflow's standard fields. Airflow 2.11 reads it from the hook.
 UI_FIELD_BEHAVIOUR: dict[str, Any] = {
-    "hidden-fields": ["login"],
-    "relabeling": {"password": "Token"},
+    "hidden-fields": [],
+    "relabeling": {"login": "Account (e-mail)", "password": "Token or API key"},
     "placeholders": {
-        "password": "the gateway's bearer token",
+        "login": "only with Authentication: account",
+        "password": "the gateway's token; with Authentication: account, the API key",
         "host": "empty for the vendor's host; http://127.0.0.1:8025 for the emulator",
     },
 }

@@ -80,17 +80,30 @@ class GatewayError(MessaggiSmsError):
     The gateway understood and refused.
 
     :param status: HTTP status.
-    :param code: The ``error`` number of the envelope; ``None`` when the answer carried none.
+    :param code: The ``error`` of the envelope: a whole number in the contract, but fractions (125.22) and words have
+        been seen. ``None`` when the answer carried none.
     :param message: The gateway's own words, long digit sequences masked.
+    :param route: What was asked, for the text.
     :param retry_after_seconds: What a ``Retry-After`` header asked for; ``None`` without one.
+    :param advice: The likely cause and the way out, for the text.
+    :param service: What answered, for the text.
     """
 
     def __init__(
-        self, status: int, code: int | None, message: str, *, route: str = "", retry_after_seconds: float | None = None
+        self,
+        status: int,
+        code: int | float | str | None,
+        message: str,
+        *,
+        route: str = "",
+        retry_after_seconds: float | None = None,
+        advice: str = "",
+        service: str = "the gateway",
     ) -> None:
         where = f"{route}: " if route else ""
-        number = "no code" if code is None else f"code {code}"
-        super().__init__(f"{where}the gateway answered HTTP {status}, {number}: {message or 'no message'}")
+        shown_code = "no code" if code is None else f"code {code}"
+        hint = f" ({advice})" if advice else ""
+        super().__init__(f"{where}{service} answered HTTP {status}, {shown_code}: {message or 'no message'}{hint}")
         self.status = status
         self.code = code
         self.message = message
@@ -104,9 +117,16 @@ class AuthenticationError(GatewayError):
 
 
 class InsufficientCreditError(GatewayError):
-    """The account's credit does not cover the message (402)."""
+    """
+    The account's credit does not cover the message (402).
+
+    :param needed_eur: What was needed, without VAT; ``None`` where the gateway's text does not tell.
+    :param available_eur: What was there; ``None`` where the gateway's text does not tell.
+    """
 
     permanent = True
+    needed_eur: float | None = None
+    available_eur: float | None = None
 
 
 class MessageNotFoundError(GatewayError):

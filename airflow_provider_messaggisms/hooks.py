@@ -14,7 +14,7 @@ import asyncio
 import random
 import time
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -22,8 +22,9 @@ from airflow.providers.common.compat.sdk import BaseHook, conf
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError, MessaggiSmsError
 from airflow_provider_messaggisms.gateway import calls
+from airflow_provider_messaggisms.gateway.account import Account
+from airflow_provider_messaggisms.gateway.attempts import Attempts, Refusals, Surroundings, attempts
 from airflow_provider_messaggisms.gateway.content import MessageContent, compose
-from airflow_provider_messaggisms.gateway.idempotency import OUTCOME_UNKNOWN
 from airflow_provider_messaggisms.gateway.models import Message, MessageSummary, RecipientReport
 from airflow_provider_messaggisms.gateway.phone import to_wire
 from airflow_provider_messaggisms.gateway.recipients import Recipient, read_recipients
@@ -32,10 +33,12 @@ from airflow_provider_messaggisms.gateway.send_date import send_day
 from airflow_provider_messaggisms.gateway.sender import sender_warning
 from airflow_provider_messaggisms.gateway.settings import FIELDS, Settings
 from airflow_provider_messaggisms.gateway.steps import Step, Steps, arun_steps, run_steps
-from airflow_provider_messaggisms.gateway.wire import Call
+from airflow_provider_messaggisms.gateway.token_calls import describe, get_wallet_credit
+from airflow_provider_messaggisms.gateway.wire import Call, Response
 
 if TYPE_CHECKING:
     # Imported where they are needed: every parse of a DAG file imports this module.
+    from airflow_provider_messaggisms.clients import AwaitedClient, BlockingClient, Turn
     from airflow_provider_messaggisms.transport.async_transport import AsyncTransport
     from airflow_provider_messaggisms.transport.sync_transport import SyncTransport
 
@@ -74,8 +77,10 @@ class MessaggiSmsHook(BaseHook):
         self.messaggisms_conn_id = messaggisms_conn_id
         self.retry_policy = retry_policy or RetryPolicy()
         self._settings: Settings | None = None
-        self._transport: SyncTransport | None = None
-        self._async_transport: AsyncTransport | None = None
+        self.last_credit_eur: float | None = None
+        self._client: BlockingClient | None = None
+        self._awaited_client: AwaitedClient | None = None
+        self._opening = asyncio.Lock()
 
     # --- the connection -----------------------------------------------------------------------------------------------
 
@@ -83,25 +88,36 @@ class MessaggiSmsHook(BaseHook):
     def settings(self) -> Settings:
         """The checked connection, read on first use."""
         if self._settings is None:
-            conn = self.get_connection(self.messaggisms_conn_id)
-            self._settings = self._checked(conn, conn.extra_dejson)
+            self._settings = self._read_connection()
         return self._settings
 
     async def asettings(self) -> Settings:
         """Read and check the connection without blocking the event loop."""
         if self._settings is None:
-            from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-
-            conn = await get_async_connection(self.messaggisms_conn_id)
-            self._settings = self._checked(conn, await get_async_extra_dejson(conn))
+            self._settings = await self._aread_connection()
         return self._settings
+
+    def _read_connection(self) -> Settings:
+        conn = self.get_connection(self.messaggisms_conn_id)
+        return self._checked(conn, conn.extra_dejson)
+
+    async def _aread_connection(self) -> Settings:
+        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+
+        conn = await get_async_connection(self.messaggisms_conn_id)
+        return self._checked(conn, await get_async_extra_dejson(conn))
 
     def _checked(self, conn: Any, extra: dict[str, Any]) -> Settings:
         if not extra and "".join((conn.extra or "").split()) not in ("", "{}", "null"):
             # Airflow reads invalid JSON as empty, so an environment "sandbox" in it would become "production".
             raise ConfigurationError("connection, field extra: it is not a JSON object")
         settings = Settings.from_connection(
-            host=conn.host, schema=conn.schema, port=conn.port, password=conn.password, extra=extra or {}
+            host=conn.host,
+            schema=conn.schema,
+            port=conn.port,
+            login=conn.login,
+            password=conn.password,
+            extra=extra or {},
         )
         if settings.unknown_fields:
             self.log.warning(
@@ -114,21 +130,33 @@ class MessaggiSmsHook(BaseHook):
 
     def get_conn(self) -> SyncTransport:
         """Return the transport, connected lazily and kept until :meth:`close`."""
-        if self._transport is None:
-            from airflow_provider_messaggisms.transport.sync_transport import SyncTransport
-
-            self._transport = SyncTransport(self.settings, total_seconds=self._longest_exchange)
-        return self._transport
+        return (self._client or self._new_client()).transport
 
     async def aget_conn(self) -> AsyncTransport:
         """Return the transport of the methods that are awaited, connected lazily and kept until :meth:`aclose`."""
-        if self._async_transport is None:
-            from airflow_provider_messaggisms.transport.async_transport import AsyncTransport
+        return (self._awaited_client or await self._new_awaited_client()).transport
 
-            transport = AsyncTransport(await self.asettings(), total_seconds=self._longest_exchange)
-            await transport.prepare()
-            self._async_transport = self._async_transport or transport
-        return self._async_transport
+    def _new_client(self) -> BlockingClient:
+        from airflow_provider_messaggisms.clients import BlockingClient
+        from airflow_provider_messaggisms.transport.sync_transport import SyncTransport
+
+        transport = SyncTransport(self.settings, total_seconds=self._longest_exchange)
+        self._client = BlockingClient(transport, self.settings, read_again=self._read_connection, heard=self._heard)
+        return self._client
+
+    async def _new_awaited_client(self) -> AwaitedClient:
+        from airflow_provider_messaggisms.clients import AwaitedClient
+        from airflow_provider_messaggisms.transport.async_transport import AsyncTransport
+
+        async with self._opening:  # many calls may begin at once
+            if self._awaited_client is None:
+                settings = await self.asettings()
+                transport = AsyncTransport(settings, total_seconds=self._longest_exchange)
+                await transport.prepare()
+                self._awaited_client = AwaitedClient(
+                    transport, settings, read_again=self._aread_connection, heard=self._heard
+                )
+        return self._awaited_client
 
     def again(self) -> MessaggiSmsHook:
         """Make a hook with its own session that does not ask Airflow for the connection again."""
@@ -138,13 +166,13 @@ class MessaggiSmsHook(BaseHook):
 
     def close(self) -> None:
         """Close the kept session."""
-        if self._transport is not None:
-            self._transport.close()
+        if self._client is not None:
+            self._client.close()
 
     async def aclose(self) -> None:
         """Close the kept session of the methods that are awaited."""
-        if self._async_transport is not None:
-            await self._async_transport.aclose()
+        if self._awaited_client is not None:
+            await self._awaited_client.aclose()
 
     def __enter__(self) -> Self:
         return self
@@ -166,11 +194,20 @@ class MessaggiSmsHook(BaseHook):
         """List the messages: costs nothing, changes nothing; an empty account is a good connection."""
         try:
             found = len(self.list_messages())
+            token = self._described_token()
         except MessaggiSmsError as error:
             return False, f"{type(error).__name__}: {error}"
         finally:
             self.close()  # Airflow's API server tests connections and does not close hooks
-        return True, f"{self.settings.base_url} accepts the token; the account has {found} message(s)"
+        return True, f"{self.settings.base_url} accepts {token}; the account has {found} message(s)"
+
+    def _described_token(self) -> str:
+        if (account := self.settings.account) is None:
+            return "the token"
+        from airflow_provider_messaggisms.tokens import tokens_of
+
+        tokens = tokens_of(account)
+        return tokens.ask(describe(account, tokens.get()))
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
@@ -294,6 +331,20 @@ class MessaggiSmsHook(BaseHook):
     def _read(self, recipients: Any) -> tuple[Recipient, ...]:
         return read_recipients(recipients, default_region=self.settings.default_region).addressees
 
+    def get_credit(self) -> float | None:
+        """
+        Ask for the account's credit.
+
+        With an account it is that of the wallet. With a token it is what the gateway tells beside the list of messages.
+
+        :returns: EUR; ``None`` if no answer tells, as for an account that has no messages yet.
+        """
+        if (account := self.settings.account) is not None:
+            return self._wallet_credit(account)
+        before, self.last_credit_eur = self.last_credit_eur, None
+        self.list_messages()
+        return self._told_credit(before)
+
     # --- awaited ------------------------------------------------------------------------------------------------------
 
     async def alist_messages(self) -> list[MessageSummary]:
@@ -309,6 +360,28 @@ class MessaggiSmsHook(BaseHook):
     async def aget_message(self, message_id: str) -> Message:
         """Do what :meth:`get_message` does."""
         return await self.arun(calls.get_message(message_id))
+
+    async def aget_credit(self) -> float | None:
+        """Do what :meth:`get_credit` does."""
+        from airflow_provider_messaggisms.clients import in_thread
+
+        if (account := (await self.asettings()).account) is not None:
+            return await in_thread(self._wallet_credit, account)
+        before, self.last_credit_eur = self.last_credit_eur, None
+        await self.alist_messages()
+        return self._told_credit(before)
+
+    def _wallet_credit(self, account: Account) -> float | None:
+        from airflow_provider_messaggisms.tokens import tokens_of
+
+        credit = tokens_of(account).ask(get_wallet_credit())
+        self.last_credit_eur = self.last_credit_eur if credit is None else credit
+        return credit
+
+    def _told_credit(self, before: float | None) -> float | None:
+        told = self.last_credit_eur
+        self.last_credit_eur = before if told is None else told
+        return told
 
     # --- one call -----------------------------------------------------------------------------------------------------
 
@@ -337,35 +410,27 @@ class MessaggiSmsHook(BaseHook):
         :raises MessaggiSmsError: As every method of the hook; ``after_lost_answer`` tells whether an earlier attempt
             may have reached the gateway.
         """
-        transport = self.get_conn()
-        attempt, lost, ends = 1, False, self._end_of(call)
-        while True:
-            try:
-                return call.parse(transport.send(call.request, _left_until(ends), call.collect()))
-            except MessaggiSmsError as error:
-                error.after_lost_answer = lost
-                delay = self._delay(call, error, attempt, ends)
-                if delay is None:
-                    raise
-                lost = lost or isinstance(error, OUTCOME_UNKNOWN)
-            time.sleep(delay)
-            attempt += 1
+        client = self._client or self._new_client()
+        return client.run(self._attempts(call, client.refusals))
 
     async def arun(self, call: Call[T]) -> T:
         """Do what :meth:`run` does without blocking the event loop."""
-        transport = await self.aget_conn()
-        attempt, lost, ends = 1, False, self._end_of(call)
-        while True:
-            try:
-                return call.parse(await transport.send(call.request, _left_until(ends), call.collect()))
-            except MessaggiSmsError as error:
-                error.after_lost_answer = lost
-                delay = self._delay(call, error, attempt, ends)
-                if delay is None:
-                    raise
-                lost = lost or isinstance(error, OUTCOME_UNKNOWN)
-            await asyncio.sleep(delay)
-            attempt += 1
+        client = self._awaited_client or await self._new_awaited_client()
+        async with client.turn() as turn:
+            return await self._arun_in_turn(call, client, turn)
+
+    async def _arun_in_turn(self, call: Call[T], client: AwaitedClient, turn: Turn) -> T:
+        return await client.run(self._attempts(call, client.refusals), turn)
+
+    def _attempts(self, call: Call[T], refusals: Refusals) -> Attempts[T]:
+        left = partial(_left_until, self._end_of(call))
+        around = Surroundings(self.retry_policy, refusals, left, time.monotonic, random.random, self.log.warning)
+        return attempts(call, around)
+
+    def _heard(self, response: Response, value: Any) -> None:
+        """Keep what an answer tells beside its value."""
+        if response.credit_eur is not None:
+            self.last_credit_eur = response.credit_eur
 
     # --- several calls that depend on each other ----------------------------------------------------------------------
 
@@ -382,12 +447,3 @@ class MessaggiSmsHook(BaseHook):
 
     async def _aperform(self, step: Step) -> Any:
         return await (self.arun(step) if isinstance(step, Call) else asyncio.sleep(step.seconds))
-
-    def _delay(self, call: Call[Any], error: MessaggiSmsError, attempt: int, ends: float | None) -> float | None:
-        delay = self.retry_policy.delay_seconds(call, error, attempt, random.random())  # noqa: S311 (jitter)
-        left = _left_until(ends)
-        if delay is not None and left is not None and delay >= left:
-            return None
-        if delay is not None:
-            self.log.warning("%s; asking again in %.1f s (attempt %d)", error, delay, attempt + 1)
-        return delay

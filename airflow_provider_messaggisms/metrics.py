@@ -38,7 +38,8 @@ from typing import Any
 import msgspec
 
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError
-from airflow_provider_messaggisms.gateway.settings import HOSTS, Settings
+from airflow_provider_messaggisms.gateway.addresses import HOSTS
+from airflow_provider_messaggisms.gateway.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -110,7 +110,7 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
         self.max_price_eur = max_price_eur
         #: What :meth:`on_kill` stops.
         self._running: Transaction | None = None
-        with without_retries():  # in a mapped task, this runs in the task
+        with without_retries(self):  # in a mapped task, this runs in the task
             check_count("chunk_size", chunk_size)
             check_encoding(encoding)
             as_number("max_price_eur", literal(max_price_eur))
@@ -229,7 +229,7 @@ class MessaggiSmsCancelOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Cancel; return the message's id."""
-        with without_retries(), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
+        with without_retries(self), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
             check_choice("if_too_late", self.if_too_late, ("fail", "skip"))
             asked_before = self._asked_before(context)
             try:
@@ -295,7 +295,7 @@ class MessaggiSmsRescheduleOperator(OptionallyWaitingOperator):
 
     def execute(self, context: Context) -> str:
         """Reschedule; return the message's id."""
-        with without_retries(), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
+        with without_retries(self), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
             settings = hook.settings
             day = send_day(
                 self.timestamp_send,

@@ -73,7 +73,7 @@ class MessaggiSmsDeliverySensor(ChoosesPokeIntervals, BaseSensorOperator, Waitin
         poke_interval: float | timedelta | None = None,
         **kwargs: Any,
     ) -> None:
-        with without_retries():
+        with without_retries(self):
             for name, value in (("poke_interval", poke_interval), ("timeout", kwargs.get("timeout"))):
                 if value is not None:
                     seconds_of(name, value)
@@ -107,7 +107,7 @@ class MessaggiSmsDeliverySensor(ChoosesPokeIntervals, BaseSensorOperator, Waitin
         pokes = self._pokes
         if pokes is not None and pokes.poller.wait.is_over(time.time()):
             return PokeReturnValue(is_done=False)  # Airflow raises its timeout after this
-        with without_retries():
+        with without_retries(self):
             hook, poller = self._pokes = pokes or self._begin(context)
             report = hook.run_steps(poller.poll(time.time()))
         if report is None and self.deferrable:

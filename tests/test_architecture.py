@@ -63,6 +63,8 @@ LAYERS = (
         "transport.sync_transport",
         "waiting.trigger_event",
     },
+    {"tokens"},
+    {"clients"},
     {"hooks", "sending.due_time", "sending.recipient_files", "sending.run_age", "sending.task_state"},
     {"alarms.dispatch", "sending.exactly_once", "sending.summary", "sending.transactions", "waiting.shared_client"},
     {"triggers"},
@@ -264,7 +266,7 @@ def test_a_dag_file_loads_no_heavy_library() -> None:
     assert f"{PACKAGE}.hooks" in new
     when_it_runs = {"sending.exactly_once", "sending.recipient_files", "sending.task_state", "sending.transactions"}
     when_it_runs |= {"sending.recipient_rows", "sending.text_files", "waiting.shared_client"}
-    when_it_runs |= {"transport.async_transport", "transport.sync_transport"}
+    when_it_runs |= {"clients", "tokens", "transport.async_transport", "transport.sync_transport"}
     when_it_runs |= {
         "alarms.alarm",
         "alarms.dispatch",

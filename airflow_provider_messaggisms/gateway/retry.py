@@ -1,20 +1,21 @@
 """
-When a call may be asked again, and after how long: a decision, not a loop. Whoever does I/O asks it and sleeps itself.
+When a call may be made again, and after how long: a decision, not a loop. ``attempts`` has the loop.
 
-One rule stands above all: **a call whose outcome is unknown is never repeated unless asking twice does no harm.**
+One rule stands above all: **a call whose outcome is unknown is never repeated unless making it twice does no harm.**
 
 ============================  ==================  ==========================
 what happened                 any call            only a ``repeatable`` call
 ============================  ==================  ==========================
-never left this machine       asked again
-429 Too Many Requests         asked again
-left, no answer                                   asked again
-5XX                                               asked again
-an answer that cannot be read                     asked again
+never left this machine       made again
+429 Too Many Requests         made again
+left, no answer                                   made again
+5XX                                               made again
+an answer that cannot be read                     made again
 anything else                 never
 ============================  ==================  ==========================
 
-A 429 is a refusal, so nothing was done. A 5XX may come from a proxy after the gateway accepted the SMS.
+A 429 is a refusal, so nothing was done. A 5XX may come from a proxy after the gateway accepted the SMS. A 401 has
+rules of its own in ``attempts``.
 """
 
 from __future__ import annotations
@@ -36,19 +37,22 @@ class RetryPolicy(msgspec.Struct, frozen=True):
     :param first_delay_seconds: Pause before the second attempt; it doubles from there. Default 0.5.
     :param max_delay_seconds: No pause is longer. A ``Retry-After`` beyond it ends the repeats, because a worker slot
         is too dear to wait in; Airflow's own retry comes later. Default 20.
+    :param refused_delay_seconds: Pause before a call whose token was refused is made again with the same token
+        (see ``attempts``). Default 10.
     """
 
     attempts: int = 3
     first_delay_seconds: float = 0.5
     max_delay_seconds: float = 20.0
+    refused_delay_seconds: float = 10.0
 
     def delay_seconds(self, call: Call[Any], error: MessaggiSmsError, attempt: int, jitter: float) -> float | None:
         """
-        Decide whether to ask again.
+        Decide whether to make the call again.
 
         :param attempt: How many times the call was made so far, from 1.
         :param jitter: A number in [0, 1) from the caller's source of chance; spreads callers over half the pause.
-        :returns: Seconds to wait before asking again, or ``None`` to give up.
+        :returns: Seconds to wait before the next attempt, or ``None`` to give up.
         """
         harmless = isinstance(error, NotSentError | RateLimitedError)
         if attempt >= self.attempts or not (harmless or (call.repeatable and isinstance(error, OUTCOME_UNKNOWN))):

@@ -1,7 +1,7 @@
 """
-What an Airflow connection of type ``messaggisms`` says: where the gateway is, who we are, and what is usual there.
+What an Airflow connection of type ``messaggisms`` says: where the gateway is, how to authenticate, and the defaults.
 
-The fields of the connection form stand in :data:`FIELDS`, once: Airflow 3 reads them from the provider's description,
+:data:`FIELDS` lists the extra fields of the connection form once: Airflow 3 reads them from the provider's description,
 Airflow 2.11 from the hook, and :meth:`Settings.from_connection` checks a connection against them.
 """
 
@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
+from airflow_provider_messaggisms.gateway.account import (
+    DEFAULT_TTL_DAYS,
+    MAX_TTL_DAYS,
+    Account,
+    read_account,
+    read_secret,
+)
+from airflow_provider_messaggisms.gateway.addresses import HOSTS, read_address
 from airflow_provider_messaggisms.gateway.quiet_hours import QuietHours, read_quiet_hours
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 from airflow_provider_messaggisms.gateway.sender import check_sender
-
-#: The hosts that the gateway's contract names.
-HOSTS = {"production": "https://ws.messaggisms.com", "sandbox": "https://test.ws.messaggisms.com"}
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 DEFAULT_TIMEOUT_SECONDS = 30.0
@@ -35,6 +39,12 @@ DEFAULT_TIMEZONE = "Europe/Rome"
 
 #: Extra fields of the connection, in the form that Airflow's ``provider_info.schema.json`` calls ``conn-fields``.
 FIELDS: dict[str, dict[str, Any]] = {
+    "auth": {
+        "label": "Authentication",
+        "description": "token: the password is a token. account: login and password are the account's e-mail address "
+        "and API key, and a token is found or made when it is needed.",
+        "schema": {"type": ["string", "null"], "enum": ["token", "account"], "default": "token"},
+    },
     "environment": {
         "label": "Environment",
         "description": "Which of the vendor's hosts to use. A host given above wins.",
@@ -54,6 +64,16 @@ FIELDS: dict[str, dict[str, Any]] = {
             "maximum": MAX_TIMEOUT_SECONDS,
             "default": DEFAULT_TIMEOUT_SECONDS,
         },
+    },
+    "token_host": {
+        "label": "Token service",
+        "description": "Only with an account: the address of the token service, if it is not the vendor's own.",
+        "schema": {"type": ["string", "null"]},
+    },
+    "token_ttl_days": {
+        "label": "Life of a token (days)",
+        "description": f"Only with an account: how long a new token lives, 1 to {MAX_TTL_DAYS}.",
+        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": MAX_TTL_DAYS, "default": DEFAULT_TTL_DAYS},
     },
     "timezone": {
         "label": "Time zone",
@@ -98,7 +118,7 @@ class Settings(RedactedStruct, frozen=True):
     A checked connection.
 
     :param base_url: Scheme, host, port and an optional path, without a slash at the end.
-    :param token: The bearer token. Not in the ``repr``.
+    :param token: The bearer token; empty until there is one if the connection has an account. Not in the ``repr``.
     :param sender: Default sender of all messages, or ``None``.
     :param timeout_seconds: How long to wait for an answer. 1 to 120, default 30.
     :param timezone: IANA name of the zone in which the gateway's days begin. Default Europe/Rome.
@@ -107,8 +127,9 @@ class Settings(RedactedStruct, frozen=True):
     :param timestamp_send_format: ``strftime`` form of scheduled times, or ``None``: days only.
     :param console_url: http(s) address of the page of a message, with ``{message_id}`` in it, or ``None``.
     :param max_sockets: How many sockets all waits of one event loop share. 1 to 500, default 20.
-    :param price_per_part_eur: What one SMS part costs, for estimates; ``None`` where nobody has said.
-    :param unknown_fields: Names in the connection's extra that mean nothing here: most likely typing errors.
+    :param price_per_part_eur: What one SMS part costs, without VAT, for estimates; ``None`` if unknown.
+    :param account: The account to find or make a token with; ``None`` if the connection holds a token.
+    :param unknown_fields: Unknown names in the connection's extra, most likely typing errors.
     """
 
     _shown = (
@@ -133,7 +154,18 @@ class Settings(RedactedStruct, frozen=True):
     console_url: str | None = None
     max_sockets: int = DEFAULT_MAX_SOCKETS
     price_per_part_eur: float | None = None
+    account: Account | None = None
     unknown_fields: tuple[str, ...] = ()
+
+    @property
+    def authorization(self) -> str:
+        """The value of the header ``Authorization``."""
+        return f"Bearer {self.token}"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return what no log and no error may show. An account's API key is not among it: the gateway never gets it."""
+        return (self.token,)
 
     @classmethod
     def from_connection(
@@ -144,26 +176,44 @@ class Settings(RedactedStruct, frozen=True):
         port: int | None,
         password: str | None,
         extra: Mapping[str, Any],
+        login: str | None = None,
     ) -> Settings:
         """
-        Check the parts of an Airflow connection. Empty values count as absent, as a form leaves them so.
+        Check the parts of an Airflow connection. An empty value counts as absent, because a form leaves it empty.
 
-        :raises ConfigurationError: A part is missing or spoilt; the text names it.
+        :raises ConfigurationError: A part is missing or invalid; the text names it.
         """
         if not isinstance(extra, Mapping):
             raise ConfigurationError("connection, field extra: it is not a JSON object")
         given = {name: value for name, value in extra.items() if value not in (None, "")}
+        environment = _one_of("environment", given, tuple(HOSTS))
+        base_url = HOSTS[environment]
+        if host and host.strip():
+            base_url = read_address("host", host.strip(), (schema or "").strip(), port)
+        timeout_seconds = _timeout(given.get("timeout_seconds", DEFAULT_TIMEOUT_SECONDS))
+        ttl_days = _whole("token_ttl_days", given.get("token_ttl_days", DEFAULT_TTL_DAYS), MAX_TTL_DAYS)
+        account = None
+        if _one_of("auth", given, ("token", "account")) == "account":
+            account = read_account(
+                gateway=base_url,
+                login=login,
+                password=password,
+                token_host=given.get("token_host"),
+                ttl_days=ttl_days,
+                timeout_seconds=timeout_seconds,
+            )
         return cls(
-            base_url=_base_url((host or "").strip(), (schema or "").strip(), port, given.get("environment")),
-            token=_token(password),
+            base_url=base_url,
+            token="" if account else _token(password),
+            account=account,
             sender=_sender(given.get("sender")),
-            timeout_seconds=_timeout(given.get("timeout_seconds", DEFAULT_TIMEOUT_SECONDS)),
+            timeout_seconds=timeout_seconds,
             timezone=(timezone := _timezone(given.get("timezone", DEFAULT_TIMEZONE))),
             quiet_hours=_quiet_hours(given.get("quiet_hours"), timezone),
             default_region=_region(given.get("default_region")),
             timestamp_send_format=_text("timestamp_send_format", given.get("timestamp_send_format")),
             console_url=_console_url(given.get("console_url")),
-            max_sockets=_max_sockets(given.get("max_sockets", DEFAULT_MAX_SOCKETS)),
+            max_sockets=_whole("max_sockets", given.get("max_sockets", DEFAULT_MAX_SOCKETS), MAX_SOCKETS),
             price_per_part_eur=_price(given.get("price_per_part_eur")),
             unknown_fields=tuple(sorted(name for name in given if name not in FIELDS)),
         )
@@ -177,66 +227,18 @@ class Settings(RedactedStruct, frozen=True):
 
 
 def _token(password: str | None) -> str:
-    token = (password or "").strip()
-    if not token:
-        raise ConfigurationError("connection, field password: it is empty; put the gateway's token there")
-    if not re.fullmatch(r"[\x21-\x7e]+", token):
-        raise ConfigurationError("connection, field password: a token is one word of plain ASCII characters")
-    return token
+    """Check a token. ``Bearer `` in front of it is a part of the header, copied with it."""
+    return read_secret(re.sub(r"(?i)\A\s*bearer\s+", "", password or ""), "the gateway's token")
 
 
-def _base_url(host: str, schema: str, port: int | None, environment: Any) -> str:
-    if environment is not None and environment not in tuple(HOSTS):
+def _one_of(name: str, given: Mapping[str, Any], choices: tuple[str, ...]) -> str:
+    """Read a choice; the first one is the default."""
+    value = given.get(name, choices[0])
+    if value not in choices:
         raise ConfigurationError(
-            f"connection, field environment: {str(environment)[:40]!r} is unknown; use one of {', '.join(HOSTS)}"
+            f"connection, field {name}: {str(value)[:40]!r} is unknown; use one of {', '.join(choices)}"
         )
-    if not host:
-        return HOSTS[environment or "production"]
-    try:
-        url = urlsplit(host if "://" in host else f"{schema or 'https'}://{_bracketed(host)}")
-        port = port if url.port is None else url.port
-        (url.hostname or "").encode("idna")
-    except ValueError:  # UnicodeError is one: a name that no resolver can be asked for
-        raise ConfigurationError(_HOST_HELP) from None
-    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or "@" in url.netloc:
-        raise ConfigurationError(_HOST_HELP)
-    if not _HOSTNAME.fullmatch(url.hostname) or not _PATH.fullmatch(url.path):
-        raise ConfigurationError(_HOST_HELP)
-    if url.scheme == "http" and not _is_loopback(url.hostname):
-        raise ConfigurationError(
-            "connection, field host: the token would travel in clear over http; use https (http is for loopback only)"
-        )
-    where = _bracketed(url.hostname) + (f":{_port(port)}" if port is not None else "")
-    return f"{url.scheme}://{where}{url.path.rstrip('/')}"
-
-
-_HOST_HELP = (
-    "connection, field host: it is not a host or an http(s) address; leave it empty for the vendor's own host, "
-    "or write it like http://127.0.0.1:8025"
-)
-
-
-# No blank, no second address, nothing that an HTTP library would have to escape.
-_HOSTNAME = re.compile(r"[\w-]{1,63}(?:\.[\w-]{1,63})*\.?|[0-9a-f:.]*:[0-9a-f:.]*(?:%\w+)?")
-_PATH = re.compile(r"[!-~]*")
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host
-
-
-def _port(value: Any) -> int:
-    text = str(value).strip()
-    if not text.isdecimal() or not 1 <= int(text[:6]) <= 65535:
-        raise ConfigurationError(f"connection, field port: {text[:40]!r} is not a port from 1 to 65535")
-    return int(text)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return str(value)
 
 
 def _text(name: str, value: Any) -> str | None:
@@ -289,13 +291,14 @@ def _console_url(value: Any) -> str | None:
     return url
 
 
-def _max_sockets(value: Any) -> int:
-    text = str(value).strip()
-    if not text.isdecimal() or not 1 <= int(text[:9]) <= MAX_SOCKETS:
+def _whole(name: str, value: Any, most: int) -> int:
+    """Read a whole number of 1 or more; ``20``, ``20.0`` and ``"20"`` are alike, as forms and exports write them."""
+    found = re.fullmatch(r"([0-9]{1,9})(?:\.0{1,9})?", str(value).strip(), re.ASCII)
+    if not found or not 1 <= int(found[1]) <= most:
         raise ConfigurationError(
-            f"connection, field max_sockets: {text[:40]!r} is not a whole number from 1 to {MAX_SOCKETS}"
+            f"connection, field {name}: {str(value)[:40]!r} is not a whole number from 1 to {most}"
         )
-    return int(text)
+    return int(found[1])
 
 
 def _timezone(value: Any) -> str:

@@ -17,6 +17,7 @@ from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 from airflow_provider_messaggisms.gateway.wire import Call
 
 T = TypeVar("T")
+S = TypeVar("S")
 
 
 class Pause(RedactedStruct, frozen=True):
@@ -30,7 +31,7 @@ Step = Call[Any] | Pause
 Steps = Generator[Step, Any, T]
 
 
-def run_steps(steps: Steps[T], perform: Callable[[Step], Any]) -> T:
+def run_steps(steps: Generator[S, Any, T], perform: Callable[[S], Any]) -> T:
     """
     Perform *steps* one after the other; return what they return.
 
@@ -50,7 +51,7 @@ def run_steps(steps: Steps[T], perform: Callable[[Step], Any]) -> T:
                 resume, value = steps.throw, error
 
 
-async def arun_steps(steps: Steps[T], perform: Callable[[Step], Awaitable[Any]]) -> T:
+async def arun_steps(steps: Generator[S, Any, T], perform: Callable[[S], Awaitable[Any]]) -> T:
     """Do what :func:`run_steps` does; *perform* is awaited."""
     with closing(steps):
         resume, value = steps.send, None

@@ -17,7 +17,8 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from airflow_provider_messaggisms import exceptions as errors
-from airflow_provider_messaggisms.gateway.models import Envelope, personal_texts
+from airflow_provider_messaggisms.gateway.credit import read_shortfall
+from airflow_provider_messaggisms.gateway.models import Envelope, number, personal_texts
 from airflow_provider_messaggisms.gateway.redaction import (
     EXCERPT_CHARACTERS,
     RedactedStruct,
@@ -28,6 +29,9 @@ from airflow_provider_messaggisms.gateway.redaction import (
 
 T = TypeVar("T")
 V = TypeVar("V")
+
+#: What answers, for the texts of errors.
+GATEWAY = "the gateway"
 
 #: An answer larger than this is not read: 100,000 recipients take 94 MB.
 MAX_ANSWER_BYTES = 512 * 1024 * 1024
@@ -41,6 +45,7 @@ class Request(RedactedStruct, frozen=True):
     :param path: Path below the host, percent-encoded. May hold a telephone number, so it is not in the ``repr``.
     :param route: The path with its variable parts named, for logs and errors, such as ``/messages/{id}``.
     :param body: JSON, or ``None``.
+    :param service: What is asked, for errors. Default: the gateway.
     """
 
     _shown = ("method", "route")
@@ -48,6 +53,7 @@ class Request(RedactedStruct, frozen=True):
     path: str
     route: str
     body: bytes | None = None
+    service: str = GATEWAY
 
     def __str__(self) -> str:
         return f"{self.method} {self.route}"
@@ -83,6 +89,7 @@ class Response(RedactedStruct, frozen=True):
     :param body: The whole body, decompressed, but for what was taken out of it. Not in the ``repr``.
     :param taken: What the call's :class:`ResponseBody` took out of it.
     :param hidden: What no error may show even if the answer does, such as the token. Not in the ``repr``.
+    :param credit_eur: The account's credit; :func:`read` fills it in if the answer tells.
     """
 
     _shown = ("status",)
@@ -91,6 +98,7 @@ class Response(RedactedStruct, frozen=True):
     body: bytes
     hidden: tuple[str, ...] = ()
     taken: Any = None
+    credit_eur: float | None = None
 
 
 class Call(RedactedStruct, Generic[T], frozen=True):
@@ -168,7 +176,7 @@ def read(request: Request, response: Response, reader: JsonReader[Envelope[V]]) 
     :raises ProtocolError: The answer is a redirect, is empty, is not JSON, or is not shaped as the contract says.
     """
     if response.status >= 400:
-        raise _refusal(request, response)
+        raise refusal(request, response)
     if not 200 <= response.status < 300:
         raise _outside_contract(request, response, "the gateway does not redirect; is the host right?")
     try:
@@ -176,12 +184,13 @@ def read(request: Request, response: Response, reader: JsonReader[Envelope[V]]) 
     except UNREADABLE as error:
         # A refusal may carry data of another shape; whether it is one counts for more than its shape.
         if _says_no(response.body):
-            raise _refusal(request, response) from None
+            raise refusal(request, response) from None
         raise _outside_contract(request, response, _why_unreadable(response.body, error)) from None
     if envelope.success is False:
-        raise _refusal(request, response)
+        raise refusal(request, response)
     if not envelope.success:
         raise _outside_contract(request, response, "the answer does not say whether it is a success")
+    msgspec.structs.force_setattr(response, "credit_eur", number(envelope.credit))
     return envelope
 
 
@@ -205,30 +214,67 @@ def _outside_contract(request: Request, response: Response, why: str) -> errors.
     return errors.ProtocolError(text, status=response.status)
 
 
-def _refusal(request: Request, response: Response) -> errors.MessaggiSmsError:
+def refusal(request: Request, response: Response) -> errors.MessaggiSmsError:
+    """Make the error that a refusal stands for; a 404 that is not the gateway's own is a ``ProtocolError``."""
+    secrets = secrets_of(request, *response.hidden)
     try:
         envelope = ANYTHING.decode(response.body)
     except UNREADABLE:
         envelope = Envelope()
-        code, message = None, excerpt(response.body, secrets_of(request, *response.hidden))
+        code, words, message = None, "", excerpt(response.body, secrets)
     else:
-        code = _code(envelope.error)
-        message = _words(envelope.message, request, response)[:EXCERPT_CHARACTERS]
+        code, words = _code(envelope.error, secrets), _words_of(envelope.message)
+        message = _shown_words(words, envelope.message, secrets)
     kind = _class_of(response.status, code)
     if kind is errors.MessageNotFoundError and envelope.success is not False:
-        # Somebody on the way does not know the path. Whether there is such a message, only the gateway can tell.
+        # Something on the way does not know the path. Only the gateway itself can tell that there is no such message.
         return _outside_contract(request, response, "this is not the gateway's own answer; is the host right?")
-    return kind(
-        response.status, code, message, route=str(request), retry_after_seconds=_retry_after_seconds(response.headers)
+    shortfall = read_shortfall(words) if kind is errors.InsufficientCreditError else None
+    error = kind(
+        response.status,
+        code,
+        message,
+        route=str(request),
+        retry_after_seconds=_retry_after_seconds(response.headers),
+        advice=shortfall.advice() if shortfall else _advice(kind, request),
+        service=request.service,
+    )
+    if shortfall and isinstance(error, errors.InsufficientCreditError):
+        error.needed_eur, error.available_eur = shortfall
+        msgspec.structs.force_setattr(response, "credit_eur", shortfall.available_eur)
+    return error
+
+
+def _advice(kind: type[errors.GatewayError], request: Request) -> str:
+    if kind is not errors.AuthenticationError or request.service != GATEWAY:
+        return ""
+    return (
+        "likely causes: a token of the production environment at the sandbox or the reverse, a token that is expired "
+        f"or revoked, or one without the scope for {request.method}"
     )
 
 
-def _words(message: Any, request: Request, response: Response) -> str:
-    """Return the gateway's own words; of a message that is not a text only its outline."""
-    secrets = secrets_of(request, *response.hidden)
-    if message is None or isinstance(message, str):
-        return redacted(message or "", secrets)
-    return outline(redacted(msgspec.json.encode(message).decode(), secrets))
+def _words_of(message: Any) -> str:
+    """Find the words in a message: a text, or one wrapped in JSON, as an object or as a text that holds one."""
+    for _ in range(3):
+        if isinstance(message, str) and message.lstrip().startswith("{"):
+            try:
+                message = msgspec.json.decode(message)
+            except UNREADABLE:
+                break
+        if not isinstance(message, dict):
+            break
+        message = message.get("message")
+    return message if isinstance(message, str) else ""
+
+
+def _shown_words(words: str, message: Any, secrets: set[str]) -> str:
+    """Return the gateway's own words without secrets; of a message without words only its outline."""
+    if words or not message:
+        shown = redacted(words, secrets)
+        return (outline(shown) if shown.lstrip().startswith("{") else shown)[:EXCERPT_CHARACTERS]
+    plain = message if isinstance(message, str) else msgspec.json.encode(message).decode()
+    return outline(redacted(plain, secrets))[:EXCERPT_CHARACTERS]
 
 
 def secrets_of(request: Request, *hidden: str) -> set[str]:
@@ -237,14 +283,25 @@ def secrets_of(request: Request, *hidden: str) -> set[str]:
     return {*hidden, *personal_texts(sent)}
 
 
-def _code(value: Any) -> int | None:
-    """Read the envelope's ``error``. A longer number than any code could be somebody's telephone number."""
-    found = re.fullmatch(r"([0-9]{1,5})(?:\.0)?", str(value).strip(), re.ASCII)
-    return int(found[1]) if found else None
+def _code(value: Any, secrets: set[str]) -> int | float | str | None:
+    """
+    Read the envelope's ``error``: a number, whole or not, also as a text; or one word.
+
+    More digits than any code has could be a telephone number, and a word of the request could be personal: both are
+    left out.
+    """
+    text = str(value).strip()
+    if isinstance(value, bool):
+        return None
+    if found := re.fullmatch(r"(-?[0-9]{1,5})(\.[0-9]{1,4})?", text, re.ASCII):
+        return int(found[1]) if not found[2] or float(found[2]) == 0 else float(text)
+    is_word = isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w.:-]{0,39}", text, re.ASCII)
+    is_showable = redacted(text, secrets) == text and not any(text in secret for secret in secrets)
+    return text if is_word and is_showable else None
 
 
-def _class_of(status: int, code: int | None) -> type[errors.GatewayError]:
-    by_code = _BY_CODE.get(code) if code is not None else None
+def _class_of(status: int, code: int | float | str | None) -> type[errors.GatewayError]:
+    by_code = _BY_CODE.get(code) if isinstance(code, int) else None
     if status >= 500:
         return errors.GatewayUnavailableError
     if status < 400:

@@ -149,7 +149,7 @@ class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
         self.validate = validate
         self.idempotency_key = idempotency_key
         self.messaggisms_conn_id = messaggisms_conn_id
-        with without_retries():  # in a mapped task, this runs in the task
+        with without_retries(self):  # in a mapped task, this runs in the task
             self._check_arguments()
 
     def _check_arguments(self) -> None:

@@ -89,7 +89,7 @@ class SendingOperator(SendArguments):
         return self._execute(context, waited_until=event if isinstance(event, datetime) else None)
 
     def _execute(self, context: Context, waited_until: datetime | None = None) -> str:
-        with without_retries(), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
+        with without_retries(self), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
             if context["ti"].try_number <= 1 and not (self.send_at or self.timestamp_send):
                 self._skip_old_news(context, self._now())  # a backfill reads nothing and asks for nothing
             exactly_once: ExactlyOnce | None = None

@@ -8,10 +8,10 @@ from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.gateway.wire import MAX_ANSWER_BYTES, Request, Response, ResponseBody
 from airflow_provider_messaggisms.transport.exchange import (
     MAX_EXCHANGE_SECONDS,
+    Endpoint,
     LimitedBody,
     headers,
     no_answer,
@@ -29,17 +29,17 @@ class AsyncTransport:
     """
     Exchange over one kept ``aiohttp.ClientSession``, within one event loop.
 
-    The parameters are those of :class:`SyncTransport`. ``settings.max_sockets`` bounds the open connections.
+    The parameters are those of :class:`SyncTransport`. ``endpoint.max_sockets`` bounds the open connections.
     """
 
     def __init__(
         self,
-        settings: Settings,
+        endpoint: Endpoint,
         *,
         total_seconds: float = MAX_EXCHANGE_SECONDS,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
-        self._settings = settings
+        self._endpoint = endpoint
         self._total_seconds = total_seconds
         self._max_answer_bytes = max_answer_bytes
         self._session: aiohttp.ClientSession | None = None
@@ -50,10 +50,16 @@ class AsyncTransport:
         def load() -> None:
             import aiohttp  # noqa: F401
 
-            tls_context(self._settings)
-            proxy(self._settings)
+            tls_context(self._endpoint)
+            proxy(self._endpoint)
 
         await asyncio.to_thread(load)
+
+    def use(self, endpoint: Endpoint) -> None:
+        """Do what :meth:`SyncTransport.use` does; exchanges under way are not changed."""
+        self._endpoint = endpoint
+        if self._session is not None:
+            self._session.headers.update(headers(endpoint))
 
     async def send(
         self, request: Request, within_seconds: float | None = None, body: ResponseBody | None = None
@@ -69,24 +75,24 @@ class AsyncTransport:
 
         if request.method == "PUT":
             raise NotImplementedError("aiohttp may repeat a PUT by itself; use SyncTransport")
-        outside = sys.exception()
+        outside, endpoint = sys.exception(), self._endpoint
         body = body or ResponseBody()
-        session = self._session = self._session or _new_client(self._settings)
+        session = self._session = self._session or _new_client(endpoint)
         total_seconds = self._total_seconds if within_seconds is None else min(self._total_seconds, within_seconds)
         try:
             async with session.request(
                 request.method,
-                yarl.URL(self._settings.base_url + request.path, encoded=True),
+                yarl.URL(endpoint.base_url + request.path, encoded=True),
                 data=request.body,
                 allow_redirects=False,
-                timeout=_client_timeout(self._settings, total_seconds),
+                timeout=_client_timeout(endpoint.timeout_seconds, total_seconds),
             ) as answer:
-                incoming = LimitedBody(body, request, answer.status, self._max_answer_bytes, self._settings.token)
+                incoming = LimitedBody(body, request, answer.status, self._max_answer_bytes, endpoint.secrets)
                 while chunk := await answer.content.readany():
                     incoming.add(chunk)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise no_answer(request, why(error, outside, self._settings), never_left=_never_left_async(error)) from None
-        return response_of(answer.status, answer.headers, body, self._settings)
+            raise no_answer(request, why(error, outside, endpoint), never_left=_never_left_async(error)) from None
+        return response_of(answer.status, answer.headers, body, endpoint)
 
     async def aclose(self) -> None:
         """Close the session. A later exchange opens a new one."""
@@ -103,13 +109,13 @@ class AsyncTransport:
         await self.aclose()
 
 
-def _new_client(settings: Settings) -> aiohttp.ClientSession:
+def _new_client(endpoint: Endpoint) -> aiohttp.ClientSession:
     import aiohttp
 
     client = aiohttp.ClientSession(
-        headers=headers(settings),
-        connector=aiohttp.TCPConnector(limit=settings.max_sockets, ssl=tls_context(settings) or True),
-        proxy=proxy(settings),
+        headers=headers(endpoint),
+        connector=aiohttp.TCPConnector(limit=endpoint.max_sockets, ssl=tls_context(endpoint) or True),
+        proxy=proxy(endpoint),
     )
     # It would make a GET again at once when the connection is cut. When to ask again is the caller's to say; aiohttp's
     # own test client switches it off in the same way.
@@ -118,11 +124,11 @@ def _new_client(settings: Settings) -> aiohttp.ClientSession:
 
 
 @lru_cache(maxsize=16)
-def _client_timeout(settings: Settings, total_seconds: float) -> aiohttp.ClientTimeout:
+def _client_timeout(answer_seconds: float, total_seconds: float) -> aiohttp.ClientTimeout:
     import aiohttp
 
-    connect, read = timeouts(settings, total_seconds)
-    if total_seconds <= settings.timeout_seconds:
+    connect, read = timeouts(answer_seconds, total_seconds)
+    if total_seconds <= answer_seconds:
         # One timer does. aiohttp's read time-out sets three for each answer, a tenth of what a look costs.
         return aiohttp.ClientTimeout(total=total_seconds, sock_connect=connect)
     return aiohttp.ClientTimeout(total=total_seconds, sock_connect=connect, sock_read=read)

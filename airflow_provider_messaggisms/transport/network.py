@@ -11,35 +11,35 @@ import ssl
 from functools import cache
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
-from airflow_provider_messaggisms.gateway.settings import Settings
+from airflow_provider_messaggisms.transport.exchange import Endpoint
 
 
-def proxies(settings: Settings) -> dict[str, str]:
+def proxies(endpoint: Endpoint) -> dict[str, str]:
     """Find the proxies for https; plain http is for this machine, and so is the token in it."""
     from requests.utils import get_environ_proxies
 
-    return get_environ_proxies(settings.base_url) if _is_tls(settings) else {}
+    return get_environ_proxies(endpoint.base_url) if _is_tls(endpoint) else {}
 
 
-def proxy(settings: Settings) -> str | None:
+def proxy(endpoint: Endpoint) -> str | None:
     """Find the one proxy on the way to the gateway, as an address with its scheme."""
     from requests.utils import select_proxy
 
-    found = select_proxy(settings.base_url, proxies(settings))
+    found = select_proxy(endpoint.base_url, proxies(endpoint))
     return found if not found or "://" in found else f"http://{found}"
 
 
-def tls_context(settings: Settings) -> ssl.SSLContext | None:
+def tls_context(endpoint: Endpoint) -> ssl.SSLContext | None:
     """
     Give the process's TLS context; ``None`` for plain http.
 
     :raises ConfigurationError: ``REQUESTS_CA_BUNDLE`` or ``CURL_CA_BUNDLE`` names what cannot be read.
     """
-    return _context(_ca_bundle()) if _is_tls(settings) else None
+    return _context(_ca_bundle()) if _is_tls(endpoint) else None
 
 
-def _is_tls(settings: Settings) -> bool:
-    return settings.base_url.startswith("https:")
+def _is_tls(endpoint: Endpoint) -> bool:
+    return endpoint.base_url.startswith("https:")
 
 
 def _ca_bundle() -> str:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_messaggisms.gateway.calls import MESSAGES_PATH
 from airflow_provider_messaggisms.gateway.phone import mask_numbers
-from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.gateway.wire import MAX_ANSWER_BYTES, Request, Response, ResponseBody
 from airflow_provider_messaggisms.transport.exchange import (
     MAX_EXCHANGE_SECONDS,
+    Endpoint,
     LimitedBody,
     headers,
     no_answer,
@@ -36,7 +36,7 @@ class SyncTransport:
     Proxies and CA bundles of the environment are honoured, looked up once; ``.netrc`` is not, for it would replace the
     token. Redirects are not followed. Not for use by several threads at once.
 
-    :param settings: The connection.
+    :param endpoint: The service: a connection's ``Settings``, or an ``Account`` at the token service.
     :param total_seconds: How long one exchange may take as a whole, so that an answer that drips in ends too. Only
         headers that drip in can take longer, for requests does not return before they are complete.
     :param max_answer_bytes: A larger answer is not read. Default 512 MiB.
@@ -44,15 +44,21 @@ class SyncTransport:
 
     def __init__(
         self,
-        settings: Settings,
+        endpoint: Endpoint,
         *,
         total_seconds: float = MAX_EXCHANGE_SECONDS,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
-        self._settings = settings
+        self._endpoint = endpoint
         self._total_seconds = total_seconds
         self._max_answer_bytes = max_answer_bytes
         self._session: requests.Session | None = None
+
+    def use(self, endpoint: Endpoint) -> None:
+        """Authenticate as *endpoint* does from the next exchange on. Its address is that of before."""
+        self._endpoint = endpoint
+        if self._session is not None:
+            self._session.headers.update(headers(endpoint))
 
     def send(self, request: Request, within_seconds: float | None = None, body: ResponseBody | None = None) -> Response:
         """
@@ -69,31 +75,31 @@ class SyncTransport:
         from urllib3 import Timeout
         from urllib3.exceptions import HTTPError
 
-        outside = sys.exception()
+        outside, endpoint = sys.exception(), self._endpoint
         body = body or ResponseBody()
-        session = self._session = self._session or _new_session(self._settings)
+        session = self._session = self._session or _new_session(endpoint)
         total_seconds = self._total_seconds if within_seconds is None else min(self._total_seconds, within_seconds)
-        connect_seconds, _ = timeouts(self._settings, total_seconds)
-        read_seconds = min(self._settings.timeout_seconds, total_seconds)
+        connect_seconds, _ = timeouts(endpoint.timeout_seconds, total_seconds)
+        read_seconds = min(endpoint.timeout_seconds, total_seconds)
         ends = time.monotonic() + total_seconds
         try:
             answer = session.request(
                 request.method,
-                self._settings.base_url + request.path,
+                endpoint.base_url + request.path,
                 data=request.body,
                 timeout=Timeout(total_seconds, connect=connect_seconds, read=read_seconds),  # type: ignore[arg-type]
                 allow_redirects=False,
                 stream=True,
             )
             with answer:
-                incoming = LimitedBody(body, request, answer.status_code, self._max_answer_bytes, self._settings.token)
+                incoming = LimitedBody(body, request, answer.status_code, self._max_answer_bytes, endpoint.secrets)
                 _bound_rest(answer.raw, ends, read_seconds)
                 while chunk := answer.raw.read1(_CHUNK_BYTES, decode_content=True):
                     incoming.add(chunk)
                     _bound_rest(answer.raw, ends, read_seconds)
         except (requests.RequestException, HTTPError, OSError) as error:
-            raise no_answer(request, why(error, outside, self._settings), never_left=_never_left(error)) from None
-        return response_of(answer.status_code, answer.headers, body, self._settings)
+            raise no_answer(request, why(error, outside, endpoint), never_left=_never_left(error)) from None
+        return response_of(answer.status_code, answer.headers, body, endpoint)
 
     def close(self) -> None:
         """Close the session. A later exchange opens a new one."""
@@ -110,11 +116,11 @@ class SyncTransport:
         self.close()
 
 
-def _new_session(settings: Settings) -> requests.Session:
+def _new_session(endpoint: Endpoint) -> requests.Session:
     import requests
     from requests.adapters import HTTPAdapter
 
-    pool = {"ssl_context": tls_context(settings)}
+    pool = {"ssl_context": tls_context(endpoint)}
 
     class Adapter(HTTPAdapter):
         """Uses the process's TLS context instead of loading the CA bundle for each connection."""
@@ -127,9 +133,9 @@ def _new_session(settings: Settings) -> requests.Session:
             """Leave the connection as it is: the context verifies already."""
 
     session = requests.Session()
-    session.headers.update(headers(settings))
+    session.headers.update(headers(endpoint))
     session.trust_env = False  # looked up once here, not at every request
-    session.proxies = proxies(settings)
+    session.proxies = proxies(endpoint)
     session.mount("https://", Adapter())
     for name in ("urllib3.connectionpool", "urllib3.connection"):
         logging.getLogger(name).addFilter(_mask_paths)

@@ -20,12 +20,12 @@ from math import ceil
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from airflow_provider_messaggisms.exceptions import AuthenticationError, RateLimitedError
+from airflow_provider_messaggisms.clients import AwaitedClient, Turn
+from airflow_provider_messaggisms.exceptions import RateLimitedError
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy
 from airflow_provider_messaggisms.gateway.steps import Step, Steps, arun_steps
 from airflow_provider_messaggisms.gateway.wire import Call, ResponseBody
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.transport.async_transport import AsyncTransport
 
 T = TypeVar("T")
 
@@ -40,80 +40,31 @@ class SharedHook(MessaggiSmsHook):
 
     - At most as many exchanges at once as the connection allows sockets: a thousand waits may wake together.
     - A ``Retry-After`` that one wait is told holds for all of them.
-    - After a refused token the connection is read again: tokens expire, and a wait may take days.
+    - If the token is refused, one wait finds out whether another token is needed, and gets it. The others wait for it.
 
     :param messaggisms_conn_id: Id of the connection.
-    :param renewal_seconds: Least number of seconds between two readings of the connection. Default 10.
+    :param retry_policy: Default: no repeats, and a pause of 10 s after a refused token.
     """
 
-    def __init__(self, messaggisms_conn_id: str, *, renewal_seconds: float = 10.0) -> None:
-        super().__init__(messaggisms_conn_id, retry_policy=RetryPolicy(attempts=1))
+    def __init__(self, messaggisms_conn_id: str, *, retry_policy: RetryPolicy | None = None) -> None:
+        super().__init__(messaggisms_conn_id, retry_policy=retry_policy or RetryPolicy(attempts=1))
         self.waits = 0
-        self._renewal_seconds = renewal_seconds
-        self._opening = asyncio.Lock()
-        self._read_at = 0.0  # loop time
-        self._turns = asyncio.Semaphore()
-        self._retired: list[AsyncTransport] = []
         self._refusal: RateLimitedError | None = None
         self._quiet_until = 0.0  # loop time
-
-    async def arun(self, call: Call[T]) -> T:
-        """Do what :meth:`MessaggiSmsHook.arun` does, in turn, with a token that is renewed once if it is refused."""
-        transport = await self.aget_conn()
-        try:
-            return await self._arun_in_turn(call)
-        except AuthenticationError:
-            if not await self.renew(transport):
-                raise
-        return await self._arun_in_turn(call)
 
     async def arun_steps(self, steps: Steps[T]) -> T:
         """Do what :meth:`MessaggiSmsHook.arun_steps` does; pauses end at the next tick."""
         return await arun_steps(steps, self._perform_in_step)
 
-    async def aget_conn(self) -> AsyncTransport:
-        """Return the transport that all waits use. The first one reads the connection and opens it."""
-        async with self._opening:
-            if self._async_transport is None:
-                self._read_at = _loop_time()
-                self._turns = asyncio.Semaphore((await self.asettings()).max_sockets)
-            return await super().aget_conn()
-
-    async def renew(self, refused: AsyncTransport) -> bool:
-        """
-        Read the connection again after the gateway has refused its token; tell whether to try again.
-
-        :param refused: The transport whose token was refused.
-        """
-        async with self._opening:
-            if self._async_transport is not refused:
-                return True  # another wait has renewed it meanwhile
-            if _loop_time() - self._read_at < self._renewal_seconds:
-                return False
-            self._read_at = _loop_time()
-            settings = await MessaggiSmsHook(self.messaggisms_conn_id).asettings()
-            if settings == self._settings:
-                return False
-            self._retired.append(refused)  # other waits may have exchanges under way on it
-            self._settings, self._async_transport = settings, None
-            return True
-
-    async def aclose(self) -> None:
-        """Close the client."""
-        while self._retired:
-            await self._retired.pop().aclose()
-        await super().aclose()
-
-    async def _arun_in_turn(self, call: Call[T]) -> T:
-        async with self._turns:
-            self._check_quiet()
-            try:
-                return await super().arun(call)
-            except RateLimitedError as error:
-                if error.retry_after_seconds:
-                    self._refusal = error.with_traceback(None)  # kept without its frames
-                    self._quiet_until = _loop_time() + error.retry_after_seconds
-                raise
+    async def _arun_in_turn(self, call: Call[T], client: AwaitedClient, turn: Turn) -> T:
+        self._check_quiet()
+        try:
+            return await super()._arun_in_turn(call, client, turn)
+        except RateLimitedError as error:
+            if error.retry_after_seconds:
+                self._refusal = error.with_traceback(None)  # kept without its frames
+                self._quiet_until = _loop_time() + error.retry_after_seconds
+            raise
 
     def _check_quiet(self) -> None:
         """Refuse a call as the gateway would while a ``Retry-After`` lasts."""

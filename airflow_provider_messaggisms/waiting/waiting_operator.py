@@ -66,11 +66,11 @@ class WaitingOperator(BaseOperator):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
-        with without_retries():  # a mapped task is made when it runs
+        super().__init__(**kwargs)
+        with without_retries(self):  # a mapped task is made when it runs
             Rule(min_delivered, accept_delivered_to_operator)
             seconds_of("outage_tolerance", outage_tolerance)
             check_flag("deferrable", deferrable)
-        super().__init__(**kwargs)
         self.min_delivered = min_delivered
         self.accept_delivered_to_operator = accept_delivered_to_operator
         self.outage_tolerance = outage_tolerance
@@ -151,7 +151,7 @@ class WaitingOperator(BaseOperator):
         :raises MessaggiSmsError: The error that the task would have met, had it polled itself.
         """
         report = None
-        with without_retries(), suppress(trigger_event.TimeIsUp):
+        with without_retries(self), suppress(trigger_event.TimeIsUp):
             report = trigger_event.report_of(event, message_id)
         if report is None:
             self.give_up(context)
@@ -197,7 +197,7 @@ class OptionallyWaitingOperator(WaitingOperator):
         timeout: float | timedelta | None = None,
         **kwargs: Any,
     ) -> None:
-        with without_retries():
+        with without_retries(self):
             check_flag("wait_for_delivery", wait_for_delivery)
             for name, value in (("poke_interval", poke_interval), ("timeout", timeout)):
                 if value is not None:
@@ -220,7 +220,7 @@ class OptionallyWaitingOperator(WaitingOperator):
     def deliver(self, context: Context, message_id: str) -> str:
         """Wait for the delivery of a message, if the operator was told to; return its id."""
         if self.wait_for_delivery:
-            with without_retries(), self.new_hook() as hook:
+            with without_retries(self), self.new_hook() as hook:
                 report = self._wait(context, hook, message_id)
             self.log.info("%s", report["summary"])
             self._push(context, report)

@@ -14,7 +14,7 @@ from airflow_provider_messaggisms.gateway.retry import RetryPolicy
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from tests.airflow.puppet import Puppet, success
 
-AT_ONCE = RetryPolicy(first_delay_seconds=0.0)
+AT_ONCE = RetryPolicy(first_delay_seconds=0.0, refused_delay_seconds=0.0)
 TOKEN = "tok-3f9a8b7c6d5e4f"
 
 

@@ -116,7 +116,7 @@ def test_an_unknown_extra_field_is_warned_of_by_name(
     connect(host=puppet.url, extra={"timeout": 5, "sender": "Depot", "Timezone": "UTC"})
     face = open_hook()
     face.list_messages()
-    assert "unknown field(s) in extra, ignored: Timezone, timeout (known: environment, sender" in said()
+    assert "unknown field(s) in extra, ignored: Timezone, timeout (known: auth, environment, sender" in said()
     face.list_messages()
     assert "unknown field" not in said()
 

@@ -46,7 +46,8 @@ def test_everything_that_the_provider_names_is_there() -> None:
 def test_the_older_form_is_described_as_airflows_schema_wants() -> None:
     behaviour = MessaggiSmsHook.get_ui_field_behaviour()
     jsonschema.validate(behaviour, schema("customized_form_field_behaviours"))
-    assert behaviour["relabeling"] == {"password": "Token"}
+    assert behaviour["relabeling"] == {"login": "Account (e-mail)", "password": "Token or API key"}
+    assert behaviour["hidden_fields"] == []
 
 
 @OLD_AIRFLOW
@@ -57,7 +58,7 @@ def test_airflow_shows_the_connections_fields_in_its_form() -> None:
     if find_spec("flask_appbuilder"):  # Airflow 2: the widgets of the hook
         widgets = manager.connection_form_widgets
         shown = {key.removeprefix("extra__messaggisms__") for key in widgets if "__messaggisms__" in key}
-        assert manager.field_behaviours["messaggisms"]["relabeling"] == {"password": "Token"}
+        assert manager.field_behaviours["messaggisms"]["relabeling"]["password"] == "Token or API key"
         assert set(MessaggiSmsHook.get_connection_form_widgets()) == set(FIELDS)
     else:  # Airflow 3: the provider's own description
         from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
@@ -65,7 +66,9 @@ def test_airflow_shows_the_connections_fields_in_its_form() -> None:
         (meta,) = [one for one in HookMetaService.hook_meta_data() if one.connection_type == "messaggisms"]
         assert meta.standard_fields
         assert meta.standard_fields.password
-        assert (meta.hook_name, meta.standard_fields.password.title) == ("MessaggiSMS", "Token")
+        assert (meta.hook_name, meta.standard_fields.password.title) == ("MessaggiSMS", "Token or API key")
+        assert meta.standard_fields.login
+        assert (meta.standard_fields.login.hidden, meta.standard_fields.login.title) == (False, "Account (e-mail)")
         shown = set(meta.extra_fields or {})
     assert shown == set(FIELDS)
 

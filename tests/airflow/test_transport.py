@@ -373,7 +373,7 @@ def test_the_default_is_10_s_to_connect_and_30_s_to_answer() -> None:
 
 @pytest.mark.parametrize("transport", [SyncTransport, AsyncTransport])
 def test_the_default_limit_of_an_answer_is_512_mib_and_four_minutes(transport: Any) -> None:
-    assert {name: one.default for name, one in signature(transport).parameters.items() if name != "settings"} == {
+    assert {name: one.default for name, one in signature(transport).parameters.items() if name != "endpoint"} == {
         "total_seconds": 240.0,
         "max_answer_bytes": 512 * 1024 * 1024,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +13,9 @@ from jsonschema import Draft7Validator
 from rich.pretty import pretty_repr
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
-from airflow_provider_messaggisms.gateway.settings import FIELDS, HOSTS, Settings
+from airflow_provider_messaggisms.gateway.account import Account, missing_scopes
+from airflow_provider_messaggisms.gateway.addresses import HOSTS
+from airflow_provider_messaggisms.gateway.settings import FIELDS, Settings
 from tests.gateway.answers import json_values
 
 TOKEN = "tok-3f9a8b7c6d5e4f"
@@ -24,9 +27,10 @@ def settings(
     schema: str | None = None,
     port: int | None = None,
     password: str | None = TOKEN,
+    login: str | None = None,
     **extra: Any,
 ) -> Settings:
-    return Settings.from_connection(host=host, schema=schema, port=port, password=password, extra=extra)
+    return Settings.from_connection(host=host, schema=schema, port=port, login=login, password=password, extra=extra)
 
 
 # --- where the gateway is ---------------------------------------------------------------------------------------------
@@ -156,7 +160,7 @@ def test_a_missing_token_is_named(password: str | None) -> None:
         settings(password=password)
 
 
-@pytest.mark.parametrize("password", ["Bearer abc", "two words", "tökèn", "a\nb", "a\x00b", "a\x7fb"])
+@pytest.mark.parametrize("password", ["Bearer abc d", "two words", "tökèn", "a\nb", "a\x00b", "a\x7fb"])
 def test_a_token_that_no_header_can_carry_is_refused_and_not_shown(password: str) -> None:
     with pytest.raises(ConfigurationError, match="connection, field password") as caught:
         settings(password=password)
@@ -167,10 +171,105 @@ def test_a_token_loses_the_blanks_that_copying_added() -> None:
     assert settings(password=f" {TOKEN}\n").token == TOKEN
 
 
+@pytest.mark.parametrize("prefix", ["Bearer ", "bearer  ", " BEARER\t"])
+def test_bearer_in_front_of_a_pasted_token_is_stripped(prefix: str) -> None:
+    assert settings(password=f"{prefix}{TOKEN}").token == TOKEN
+
+
 def test_a_token_is_in_no_repr() -> None:
     found = settings()
     for shown in (repr(found), str(found), pretty_repr(found), f"{found}"):
         assert TOKEN not in shown
+
+
+# --- the account ------------------------------------------------------------------------------------------------------
+
+LOGIN, API_KEY = "ops@acme.example", "key-7d1c0b9a8e"
+
+
+def account(host: str | None = None, **parts: Any) -> Account:
+    found = settings(host, **{"login": LOGIN, "password": API_KEY, "auth": "account", **parts}).account
+    assert found is not None
+    return found
+
+
+def test_an_account_is_the_email_address_with_the_api_key() -> None:
+    found = account()
+    assert found.authorization == "Basic " + b64encode(f"{LOGIN}:{API_KEY}".encode()).decode()
+    assert (found.base_url, found.ttl_seconds) == ("https://oauth.openapi.com", 30 * 86_400)
+    assert settings(login=LOGIN, password=API_KEY, auth="account").token == ""
+    assert settings(login="anything", password=TOKEN).account is None
+
+
+@pytest.mark.parametrize(
+    ("parts", "token_service", "scope"),
+    [
+        ({}, "https://oauth.openapi.com", "PUT:ws.messaggisms.com/messages"),
+        ({"environment": "sandbox"}, "https://test.oauth.openapi.com", "PUT:test.ws.messaggisms.com/messages"),
+        ({"host": "test.ws.messaggisms.com"}, "https://test.oauth.openapi.com", "PUT:test.ws.messaggisms.com/messages"),
+        (
+            {"host": "http://127.0.0.1:8025", "token_host": "http://127.0.0.1:8025/"},
+            "http://127.0.0.1:8025",
+            "PUT:127.0.0.1/messages",
+        ),
+        (
+            {"environment": "sandbox", "token_host": " proxy.example/oauth "},
+            "https://proxy.example/oauth",
+            "PUT:test.ws.messaggisms.com/messages",
+        ),
+    ],
+)
+def test_the_token_service_and_the_scopes_follow_the_gateway(
+    parts: dict[str, Any], token_service: str, scope: str
+) -> None:
+    found = account(**parts)
+    assert found.base_url == token_service
+    assert found.scopes == tuple(f"{method}{scope[3:]}" for method in ("GET", "POST", "PUT", "DELETE"))
+
+
+@pytest.mark.parametrize(
+    ("parts", "field"),
+    [
+        ({"login": None}, "login"),
+        ({"login": "ops"}, "login"),
+        ({"login": "ops:x@acme.example"}, "login"),
+        ({"password": ""}, "password"),
+        ({"password": "two words"}, "password"),
+        ({"host": "sms.example"}, "token_host"),
+        ({"token_host": "http://oauth.example"}, "token_host"),
+        ({"token_host": "https://a b"}, "token_host"),
+        ({"token_ttl_days": 366}, "token_ttl_days"),
+        ({"token_ttl_days": 0}, "token_ttl_days"),
+        ({"auth": "basic"}, "auth"),
+    ],
+)
+def test_a_bad_part_of_an_account_is_refused_by_the_name_of_its_field(parts: dict[str, Any], field: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"connection, field {field}: ") as caught:
+        account(**parts)
+    assert API_KEY not in str(caught.value)
+
+
+def test_an_account_shows_neither_its_key_nor_its_owner() -> None:
+    found = settings(login=LOGIN, password=API_KEY, auth="account")
+    for value in (found, found.account):
+        for shown in (repr(value), str(value), pretty_repr(value), f"{value}"):
+            assert not [secret for secret in (LOGIN, *account().secrets) if secret in shown]
+    assert set(account().secrets) == {API_KEY, account().authorization.removeprefix("Basic ")}
+
+
+@pytest.mark.parametrize(
+    ("granted", "missing"),
+    [
+        (["GET:a/messages", "PUT:a/messages"], []),
+        (["get:A/messages/", "put:a/messages"], []),
+        (["*:a/*"], []),
+        (["GET:a/messages", "PUT:b/messages"], ["PUT:a/messages"]),
+        (["GET:ab/messages", "PUT:a/messages2"], ["GET:a/messages", "PUT:a/messages"]),
+        ([], ["GET:a/messages", "PUT:a/messages"]),
+    ],
+)
+def test_the_scopes_that_a_token_lacks_are_named(granted: list[str], missing: list[str]) -> None:
+    assert missing_scopes(["GET:a/messages", "PUT:a/messages"], granted) == missing
 
 
 # --- what is usual there ----------------------------------------------------------------------------------------------
@@ -182,8 +281,8 @@ def test_defaults_are_those_of_the_form() -> None:
     assert (found.default_region, found.timestamp_send_format, found.unknown_fields) == (None, None, ())
     for name, field in FIELDS.items():
         default = field["schema"].get("default")
-        if name != "environment":
-            assert getattr(found, name) == default
+        if name not in ("auth", "environment", "token_ttl_days"):
+            assert getattr(found, name, None) == default
 
 
 @pytest.mark.parametrize("nothing", ["", None])
@@ -258,6 +357,10 @@ def test_a_sender_of_digits_may_be_a_number() -> None:
         ("max_sockets", True),
         ("max_sockets", [20]),
         ("max_sockets", "9" * 30),
+        ("max_sockets", "20.5"),
+        ("auth", "Account"),
+        ("auth", ["token"]),
+        ("token_ttl_days", "a month"),
     ],
 )
 def test_a_bad_value_is_refused_by_the_name_of_its_field(name: str, value: Any) -> None:
@@ -268,6 +371,11 @@ def test_a_bad_value_is_refused_by_the_name_of_its_field(name: str, value: Any) 
 @pytest.mark.parametrize("seconds", [1, 120, "1", "120", 45.5])
 def test_a_time_out_may_be_a_second_to_two_minutes(seconds: Any) -> None:
     assert settings(timeout_seconds=seconds).timeout_seconds == float(seconds)
+
+
+@pytest.mark.parametrize("written", [20, 20.0, "20", "20.0", " 20 "])
+def test_a_whole_number_is_read_in_whatever_form_it_comes(written: Any) -> None:
+    assert settings(max_sockets=written).max_sockets == 20
 
 
 def test_unknown_fields_are_listed_in_their_order() -> None:
@@ -281,7 +389,7 @@ def test_any_extra_is_read_or_refused(extra: dict[str, Any]) -> None:
         found = Settings.from_connection(host="", schema="", port=None, password=TOKEN, extra=extra)
     except ConfigurationError as error:
         refused = str(error)
-        assert any(f"connection, field {name}: " in refused for name in FIELDS)
+        assert any(f"connection, field {name}: " in refused for name in (*FIELDS, "login"))
     else:
         assert not set(found.unknown_fields) & set(FIELDS)
 

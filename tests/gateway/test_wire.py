@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from typing import Any
 
@@ -14,7 +15,7 @@ from airflow_provider_messaggisms import exceptions as errors
 from airflow_provider_messaggisms.gateway.models import Envelope
 from airflow_provider_messaggisms.gateway.redaction import EXCERPT_CHARACTERS
 from airflow_provider_messaggisms.gateway.wire import JsonReader, Request, Response, read
-from tests.gateway.answers import ID, refusal, response, success
+from tests.gateway.answers import ID, json_values, refusal, response, success
 
 GET = Request("GET", f"/messages/{ID}/recipients/%2B39-3471112223", "/messages/{id}/recipients/{number}")
 NUMBERS = JsonReader(Envelope[list[int]])
@@ -71,8 +72,10 @@ def test_each_documented_error_has_its_class_with_status_code_and_message(status
     assert type(error) is DOCUMENTED[status, code]
     assert isinstance(error, errors.GatewayError)
     assert (error.status, error.code, error.message) == (status, code, "This is why")
+    way_out = " (recharge the wallet at https://console.openapi.com)" if status == 402 else ""
     assert str(error) == (
-        f"GET /messages/{{id}}/recipients/{{number}}: the gateway answered HTTP {status}, code {code}: This is why"
+        "GET /messages/{id}/recipients/{number}: "
+        f"the gateway answered HTTP {status}, code {code}: This is why{way_out}"
     )
 
 
@@ -116,7 +119,7 @@ def test_a_refusal_counts_for_more_than_the_shape_of_its_data() -> None:
     assert type(error_of(answer)) is errors.MessageLockedError
 
 
-@pytest.mark.parametrize("written", [212, "212", " 212 ", 212.0])
+@pytest.mark.parametrize("written", [212, "212", " 212 ", 212.0, "212.0"])
 def test_a_code_is_read_in_whatever_form_it_comes(written: Any) -> None:
     error = error_of(refusal(422, written))
     assert isinstance(error, errors.MessageLockedError)
@@ -124,12 +127,104 @@ def test_a_code_is_read_in_whatever_form_it_comes(written: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", [True, None, "", "none", [212], {"code": 212}, -212, 212.5, 393471112223, "39347111"]
+    ("written", "code"),
+    [(125.22, 125.22), ("125.22", 125.22), (212.5, 212.5), (-212, -212), ("WRONG_TOKEN", "WRONG_TOKEN")],
+)
+@pytest.mark.parametrize("status", [401, 402, 422, 503])
+def test_a_code_outside_the_contract_is_kept_and_changes_nothing_else(status: int, written: Any, code: Any) -> None:
+    error = error_of(refusal(status, written))
+    assert type(error) is type(error_of(refusal(status, None)))
+    assert isinstance(error, errors.GatewayError)
+    assert error.code == code
+    assert f"code {code}: No" in str(error)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [True, None, "", [212], {"code": 212}, 393471112223, "39347111", "+39347111", "N3471112223", "two words", "x" * 41],
 )
 def test_what_cannot_be_a_code_is_none(written: Any) -> None:
     error = error_of(refusal(422, written))
     assert isinstance(error, errors.InvalidRequestError)
     assert error.code is None
+
+
+MINIMAL = [
+    {"success": False, "message": "Wrong Token"},
+    {"success": False, "message": "Wrong Token", "error": 125.22, "data": None},
+    {"message": "Wrong Token"},
+    {"success": False, "message": "Wrong Token", "error": None, "trace": "U2VjcmV0IHRyYWNl"},
+    {"success": False, "message": '{"message": "Wrong Token", "code": 7}'},
+    {"success": False, "message": '{"message": "{\\"message\\": \\"Wrong Token\\"}"}'},
+    {"success": False, "message": {"message": "Wrong Token"}},
+]
+
+
+@pytest.mark.parametrize("envelope", MINIMAL)
+def test_a_refusal_is_understood_however_little_or_much_it_carries(envelope: dict[str, Any]) -> None:
+    error = error_of(response(json.dumps(envelope).encode(), 401))
+    assert isinstance(error, errors.AuthenticationError)
+    assert error.message == "Wrong Token"
+    assert "U2Vj" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "message", ['{"body": "Dear Rosa"}', '{"body": "Dear Ro', {"body": "Dear Rosa"}, ["Dear Rosa"]]
+)
+def test_json_in_a_message_is_shown_in_outline_only(message: Any) -> None:
+    error = error_of(refusal(422, None, message))
+    assert isinstance(error, errors.InvalidRequestError)
+    assert "Dear" not in str(error)
+
+
+def test_data_and_error_may_be_absent() -> None:
+    assert read(GET, response(b'{"success": true}'), NUMBERS).data is None
+    assert read(GET, response(b'{"success": true, "data": [1]}', 201), NUMBERS).data == [1]
+
+
+@pytest.mark.parametrize(("method", "status"), [("POST", 401), ("GET", 403)])
+def test_a_refused_token_names_the_likely_causes(method: str, status: int) -> None:
+    error = error_of(refusal(status, 125.22, "Wrong Token"), Request(method, "/messages/", "/messages/"))
+    for cause in ("production environment at the sandbox or the reverse", "expired", "revoked", f"scope for {method}"):
+        assert cause in str(error)
+
+
+# --- credit -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "needed", "available"),
+    [
+        ("Current User credit is not enough. 0.3 needed 0.1 € available", 0.3, 0.1),
+        ("Insufficient Credit in Wallet: 0.7 > 0.6", 0.7, 0.6),
+        ("Insufficient Credit in Wallet: 182.03", 182.03, None),
+        ("Billing error message: Insufficient Credit in Wallet: 200 > 1.19E-12 code 810", 200.0, 1.19e-12),
+        ('{"message": "Insufficient Credit in Wallet: 0.7 > 0.6"}', 0.7, 0.6),
+        ("Wallet: 0.30000000000000004 > 0.10000000000000001", 0.30000000000000004, 0.1),
+        ("No credit", None, None),
+        ("", None, None),
+        (None, None, None),
+        ("Wallet: a lot > 3471112223333444 > 1e999", None, None),
+        ("1" * 5000 + " > 2", None, None),
+    ],
+)
+def test_a_refusal_for_credit_tells_what_was_needed_and_available(
+    text: Any, needed: float | None, available: float | None
+) -> None:
+    error = error_of(refusal(402, 201, text))
+    assert isinstance(error, errors.InsufficientCreditError)
+    assert (error.needed_eur, error.available_eur) == (needed, available)
+    assert "recharge the wallet at https://" in str(error)
+    if needed is not None:
+        assert f"{needed:.2f} EUR needed" in str(error)
+    twin = pickle.loads(pickle.dumps(error))
+    assert (twin.needed_eur, twin.available_eur, str(twin)) == (needed, available, str(error))
+
+
+@given(json_values)
+def test_no_text_of_a_refusal_for_credit_makes_it_anything_else(text: Any) -> None:
+    error = error_of(refusal(402, 201, text))
+    assert isinstance(error, errors.InsufficientCreditError)
 
 
 @pytest.mark.parametrize("status", [404, 406])

@@ -20,6 +20,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_messaggisms.clients import BlockingClient
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError, NotSentError, OutcomeUnknownError
 from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.recipients import read_recipients
@@ -166,7 +167,8 @@ class HookToSimulation(MessaggiSmsHook):
     def __init__(self, transport: UnreliableTransport) -> None:
         super().__init__(retry_policy=RetryPolicy(attempts=2, first_delay_seconds=0))
         self._settings = Settings.from_connection(host=None, schema=None, port=None, password="token", extra={})
-        self._transport = transport  # type: ignore[assignment]
+        wire: Any = transport
+        self._client = BlockingClient(wire, self._settings, read_again=lambda: self.settings, heard=lambda *_: None)
 
 
 def attempt(number: int, transport: UnreliableTransport, context: dict[str, Any], people: int, chunk_size: int) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.exceptions import AuthenticationError, ProtocolError, RateLimitedError
 from airflow_provider_messaggisms.gateway import calls
+from airflow_provider_messaggisms.gateway.retry import RetryPolicy
 from airflow_provider_messaggisms.gateway.steps import Pause, Steps
 from airflow_provider_messaggisms.waiting.shared_client import (
     TICK_SECONDS,
@@ -21,6 +22,7 @@ from airflow_provider_messaggisms.waiting.shared_client import (
 )
 from tests.airflow.faces import TOKEN, Open
 from tests.airflow.puppet import Connection, Puppet, http, refusal, success
+from tests.airflow.token_service import API_KEY, LOGIN, running_vendor
 from tests.airflow.waiting.waits import RECIPIENTS, asked, send
 
 CONN_ID = "messaggisms_default"
@@ -32,8 +34,8 @@ def counts(message_id: str = "m1") -> Any:
 
 @pytest.fixture
 async def impatient(puppet: Puppet) -> AsyncIterator[SharedHook]:
-    """A hook that may read its connection again at once."""
-    async with SharedHook(CONN_ID, renewal_seconds=0.0) as hook:
+    """A hook that asks again at once with a refused token."""
+    async with SharedHook(CONN_ID, retry_policy=RetryPolicy(attempts=1, refused_delay_seconds=0.0)) as hook:
         yield hook
 
 
@@ -139,44 +141,57 @@ def bearer(puppet: Puppet) -> list[str]:
 async def test_a_token_that_was_replaced_in_the_connection_is_used(
     puppet: Puppet, connect: Open, impatient: SharedHook
 ) -> None:
-    puppet.answers(success([]), refusal(401), success([]))
+    puppet.answers(success([]), refusal(401), refusal(401), success([]))
     connect(host=puppet.url, password="the-old-one")
     await impatient.arun(counts())
     connect(host=puppet.url, password="the-new-one")
     assert (await impatient.arun(counts())).total == 0
     await impatient.arun(counts())
-    assert bearer(puppet) == ["the-old-one", "the-old-one", "the-new-one", "the-new-one"]
+    assert bearer(puppet) == ["the-old-one"] * 3 + ["the-new-one"] * 2
 
 
 async def test_waits_whose_token_is_refused_at_once_share_the_new_one(
     puppet: Puppet, connect: Open, impatient: SharedHook
 ) -> None:
-    puppet.answers(success([]), *[refusal(401)] * 10, success([]))
+    puppet.answers(success([]), *[refusal(401)] * 11, success([]))
     connect(host=puppet.url, password="the-old-one", extra={"max_sockets": 10})
     await impatient.arun(counts())
     connect(host=puppet.url, password="the-new-one", extra={"max_sockets": 10})
     await asyncio.gather(*(impatient.arun(counts(f"m{number}")) for number in range(10)))
-    assert sorted(bearer(puppet)) == ["the-new-one"] * 10 + ["the-old-one"] * 11
+    assert sorted(bearer(puppet)) == ["the-new-one"] * 10 + ["the-old-one"] * 12
 
 
-async def test_a_refused_token_that_is_still_the_connections_is_not_tried_again(
+async def test_a_refused_token_that_is_still_the_connections_is_tried_once_more(
     puppet: Puppet, impatient: SharedHook
 ) -> None:
     puppet.answers(refusal(401))
     with pytest.raises(AuthenticationError):
         await impatient.arun(counts())
-    assert len(puppet.asked) == 1
+    assert len(puppet.asked) == 2
 
 
-async def test_a_thousand_refused_waits_do_not_read_the_connection_as_often(puppet: Puppet, connect: Open) -> None:
+async def test_a_thousand_refused_waits_ask_three_times(puppet: Puppet, connect: Open) -> None:
     puppet.answers(refusal(401))
-    async with shared_hook(CONN_ID) as hook:
-        with pytest.raises(AuthenticationError):
-            await hook.arun(counts())
-        connect(host=puppet.url, password="the-new-one")  # read a moment ago, so this is seen after ten seconds
-        with pytest.raises(AuthenticationError):
-            await hook.arun(counts())
-    assert bearer(puppet) == [TOKEN] * 2
+    connect(host=puppet.url, extra={"max_sockets": 1})
+    async with SharedHook(CONN_ID, retry_policy=RetryPolicy(attempts=1, refused_delay_seconds=2.0)) as hook:
+        asking = [hook.arun(counts(f"m{number}")) for number in range(1000)]
+        told = await asyncio.gather(*asking, return_exceptions=True)
+    assert {type(error) for error in told} == {AuthenticationError}
+    assert bearer(puppet) == [TOKEN] * 3
+
+
+async def test_two_thousand_waits_renew_an_accounts_token_once(connect: Open) -> None:
+    with running_vendor() as vendor:
+        connect(API_KEY, login=LOGIN, host=vendor.url, extra={"auth": "account", "token_host": vendor.url})
+        async with SharedHook(CONN_ID, retry_policy=RetryPolicy(attempts=1, refused_delay_seconds=0.1)) as hook:
+            vendor.add_token("the-first-one")
+            await hook.arun(calls.get_message("m0"))
+            vendor.revoke_all()
+            asking = [hook.arun(calls.get_message(f"m{number}")) for number in range(2_000)]
+            told = await asyncio.gather(*asking)
+    assert len(told) == 2_000
+    assert vendor.made() == 1
+    assert len(vendor.asked_gateway()) - 2_001 <= 21
 
 
 async def test_a_foreign_error_reaches_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
