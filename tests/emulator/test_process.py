@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import signal
 import socket
 import subprocess
@@ -12,6 +13,8 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
+
+from tests.emulator.conftest import login
 
 COMMAND = [sys.executable, "-m", "airflow_provider_messaggisms.emulator"]
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -115,6 +118,18 @@ def test_faults_and_limited_tokens_can_be_options(start: Start) -> None:
         statuses.append(refusal.value.code)
         refusal.value.close()
     assert statuses == [502, 404, 403]
+
+
+def test_the_token_and_the_api_key_can_be_options(start: Start) -> None:
+    process = start("--port", "0", "--token", "t-1", "--api-key", "k-1")
+    address = first_line(process).rpartition(" ")[2]
+    assert first_line(process) == "token t-1, or account emulator@example.com with API key k-1"
+    assert first_line(process) == f"sandbox: {address}/sandbox, token sandbox-t-1, API key sandbox-k-1"
+    for path, api_key in (("/tokens", "k-1"), ("/sandbox/tokens", "sandbox-k-1")):
+        request = urllib.request.Request(f"{address}{path}", headers=login("emulator@example.com", api_key))
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            (token,) = json.load(answer)["data"]
+        assert token["token"] == ("t-1" if api_key == "k-1" else "sandbox-t-1")
 
 
 @pytest.mark.parametrize(

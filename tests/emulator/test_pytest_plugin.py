@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -41,6 +42,18 @@ def test_a_custom_of_another_client_is_accepted(messaggisms_gateway: Gateway, ca
     (sms,) = messaggisms_gateway.inbox()
     assert not sms.airflow
     assert sms.custom == custom
+
+
+def test_a_connection_can_have_the_account_instead_of_a_token(messaggisms_gateway: Gateway) -> None:
+    for gateway in (messaggisms_gateway, messaggisms_gateway.sandbox):
+        connection = json.loads(gateway.account_connection)
+        assert connection == {
+            "conn_type": "messaggisms",
+            "login": "emulator@example.com",
+            "password": gateway.api_key,
+            "host": gateway.url,
+            "extra": {"auth": "account", "token_host": gateway.url},
+        }
 
 
 def test_the_inbox_can_be_filtered_and_a_stuck_sms_decided(messaggisms_gateway: Gateway, call: Call) -> None:
