@@ -18,6 +18,7 @@ from airflow_provider_messaggisms.exceptions import (
 )
 from airflow_provider_messaggisms.gateway.cost import PartsCounter
 from airflow_provider_messaggisms.gateway.idempotency import OUTCOME_UNKNOWN
+from airflow_provider_messaggisms.gateway.message_id import check_message_id
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.recipients import RecipientList
 from airflow_provider_messaggisms.gateway.send_date import send_day
@@ -231,6 +232,7 @@ class MessaggiSmsCancelOperator(BaseOperator):
         """Cancel; return the message's id."""
         with without_retries(self), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
             check_choice("if_too_late", self.if_too_late, ("fail", "skip"))
+            check_message_id(self.message_id)
             asked_before = self._asked_before(context)
             try:
                 self._note(context, self.message_id)
@@ -296,6 +298,7 @@ class MessaggiSmsRescheduleOperator(OptionallyWaitingOperator):
     def execute(self, context: Context) -> str:
         """Reschedule; return the message's id."""
         with without_retries(self), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
+            check_message_id(self.message_id)
             settings = hook.settings
             day = send_day(
                 self.timestamp_send,

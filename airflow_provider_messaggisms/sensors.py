@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, BaseSensor
 
 from airflow_provider_messaggisms.airflow_internals import ChoosesPokeIntervals
 from airflow_provider_messaggisms.arguments import seconds_of
+from airflow_provider_messaggisms.gateway.message_id import check_message_id
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.links import link_to_message
 from airflow_provider_messaggisms.permanent_errors import without_retries
@@ -138,6 +139,7 @@ class MessaggiSmsDeliverySensor(ChoosesPokeIntervals, BaseSensorOperator, Waitin
         return max(0.0, min(pause, self.timeout - passed))
 
     def _begin(self, context: Context) -> _Pokes:
+        check_message_id(self.message_id)
         hook = self.new_hook()
         link_to_message(self, context, hook.settings, self.message_id)
         polls_before = _reschedules(context) if self.reschedule else 0

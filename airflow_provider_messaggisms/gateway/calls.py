@@ -7,7 +7,6 @@ the API. What is sent has been checked when it was made (``content``, ``recipien
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -17,6 +16,7 @@ import msgspec
 from airflow_provider_messaggisms.exceptions import ConfigurationError, MessageNotFoundError, ProtocolError
 from airflow_provider_messaggisms.gateway.content import MessageContent, check_flag
 from airflow_provider_messaggisms.gateway.delivery import DeliveryCounts
+from airflow_provider_messaggisms.gateway.message_id import check_message_id
 from airflow_provider_messaggisms.gateway.models import (
     Delivery,
     Envelope,
@@ -25,7 +25,6 @@ from airflow_provider_messaggisms.gateway.models import (
     RecipientReport,
     number,
 )
-from airflow_provider_messaggisms.gateway.phone import mask_numbers
 from airflow_provider_messaggisms.gateway.recipients import Recipient
 from airflow_provider_messaggisms.gateway.wire import ANYTHING, Call, JsonReader, Request, Response, read
 
@@ -97,7 +96,7 @@ def send_message(
 
 def get_message(message_id: str) -> Call[Message]:
     """Read a message's summary: one object of under 1 kB, however many recipients it has."""
-    request = Request("GET", f"{MESSAGES_PATH}{_quoted_id(message_id)}", MESSAGES_PATH + "{id}")
+    request = Request("GET", f"{MESSAGES_PATH}{check_message_id(message_id)}", MESSAGES_PATH + "{id}")
     return Call(request, lambda response: _one_message(request, response), repeatable=True)
 
 
@@ -122,13 +121,13 @@ def update_message(
         content["transaction"] = check_flag("transaction", transaction)
     if timestamp_send is not None:
         content["options"] = {"timestamp_send": timestamp_send}
-    request = Request("PUT", f"{MESSAGES_PATH}{_quoted_id(message_id)}", MESSAGES_PATH + "{id}", _json(content))
+    request = Request("PUT", f"{MESSAGES_PATH}{check_message_id(message_id)}", MESSAGES_PATH + "{id}", _json(content))
     return Call(request, lambda response: _one_message(request, response), repeatable=False)
 
 
 def delete_message(message_id: str) -> Call[None]:
     """Cancel a message that is not on its way yet. The gateway refunds nothing."""
-    request = Request("DELETE", f"{MESSAGES_PATH}{_quoted_id(message_id)}", MESSAGES_PATH + "{id}")
+    request = Request("DELETE", f"{MESSAGES_PATH}{check_message_id(message_id)}", MESSAGES_PATH + "{id}")
 
     def parse(response: Response) -> None:
         read(request, response, ANYTHING)
@@ -178,13 +177,14 @@ def get_recipient(message_id: str, to: str) -> Call[RecipientReport]:
 
     :param to: The number in the wire's form, ``+39-3491234567``.
     """
-    path = f"{MESSAGES_PATH}{_quoted_id(message_id)}/recipients/{quote(to, safe='')}"
+    path = f"{MESSAGES_PATH}{check_message_id(message_id)}/recipients/{quote(to, safe='')}"
     request = Request("GET", path, MESSAGES_PATH + "{id}/recipients/{number}")
     return Call(request, lambda response: _only(request, response, read(request, response, _RECIPIENTS)), True)
 
 
 def _recipients_request(message_id: str) -> Request:
-    return Request("GET", f"{MESSAGES_PATH}{_quoted_id(message_id)}/recipients/", MESSAGES_PATH + "{id}/recipients/")
+    path = f"{MESSAGES_PATH}{check_message_id(message_id)}/recipients/"
+    return Request("GET", path, MESSAGES_PATH + "{id}/recipients/")
 
 
 def _completed(request: Request, response: Response, taken: C) -> C:
@@ -253,12 +253,3 @@ def _on_the_wire(recipient: Recipient) -> str | dict[str, Any]:
 
 def _without_none(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _quoted_id(message_id: str) -> str:
-    if not isinstance(message_id, str) or not re.fullmatch(r"[A-Za-z0-9_-]+", message_id) or message_id == "None":
-        raise ConfigurationError(
-            f"message_id: {mask_numbers(str(message_id)[:40])!r} is not an id of the gateway; "
-            "did the task that gives it push nothing? A send operator returns the id"
-        )
-    return message_id

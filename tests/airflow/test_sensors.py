@@ -260,8 +260,8 @@ def test_a_wrong_argument_fails_when_the_dag_is_parsed(wrong: dict[str, Any]) ->
     assert isinstance(caught.value, AirflowFailException)  # a mapped task is made when it runs
 
 
-@pytest.mark.parametrize("wrong", ["not an id", "None"])
-def test_what_is_no_id_fails_the_task_for_good(messaggisms_gateway: Gateway, context: Any, wrong: str) -> None:
+@pytest.mark.parametrize("wrong", ["not an id", "None", None, ["a", "b"], "['a', 'b']"])
+def test_what_is_no_id_fails_the_task_for_good(messaggisms_gateway: Gateway, context: Any, wrong: Any) -> None:
     with pytest.raises(errors.ConfigurationError, match="message_id") as caught:
         sensor(message_id=wrong).execute(context)
     assert isinstance(caught.value, AirflowFailException)
