@@ -26,7 +26,8 @@ Invariants:
    note. Every doubt ends in sending, because a lost alarm is worse than a second one: no lock, no answer, no time.
 3. Each process that sends or finds an alarm leaves a note. Those that wait read it and do not ask the gateway. Those
    that come later ask the gateway for the message that the note names; if it does not answer, the note is enough.
-4. The holder of the lock is done before the processes that wait for it give up, if they began at the same time.
+4. The holder of the lock is done before the processes that wait for it give up, if they began at the same time. A
+   process that gets the lock too late, or never, still makes its one attempt.
 5. Everything ends within the :class:`Deadline`.
 
 Two machines that race within the same second may both find nothing and both send: the gateway has no lock. Whether a
@@ -65,8 +66,12 @@ _SETTLE_PAUSES_SECONDS = (0.5, 2.0)
 #: The share of the whole time within which the holder of the lock is done, and one that waited for it in vain.
 _HOLDER, _WITHOUT_LOCK = 0.8, 0.95
 
-#: The share of its own time within which an alarm is done looking, and sending; the rest is for settling.
-_LOOKING, _SENDING = 0.5, 0.85
+#: The share of its own time within which an alarm is done looking, and sending; the rest is for settling. One that
+#: waited too long for the lock looks more briefly.
+_LOOKING, _LOOKING_LATE, _SENDING = 0.5, 0.3, 0.85
+
+#: A holder with less of its time left than this share is as late as one without the lock.
+_LATE = 0.25
 
 #: Longer than any gateway remembers, and short enough to subtract from a date.
 _LONGEST_SILENCE = timedelta(days=36_500)
@@ -114,17 +119,21 @@ def send_once(alarm: Alarm, deadline: Deadline) -> Steps[Result]:
         message = yield from _send(alarm, deadline.first(_WITHOUT_LOCK))
         return Result(message.id, alarm.text, message)
     with LocalLock(alarm.key) as lock:
-        before = _note(lock, alarm)
-        share = _HOLDER if (yield from _locked(lock, alarm, before, deadline.first(_HOLDER))) else _WITHOUT_LOCK
+        before, holder = _note(lock, alarm), deadline.first(_HOLDER)
+        yield from _wait(lock, alarm, before, holder)
         note = _note(lock, alarm)
         if note is not None and note != before:
             return Result(note.message_id, note.text)
-        return (yield from _look_and_send(alarm, lock, note, deadline.first(share)))
+        if holder.left() < _LATE * holder.seconds:
+            return (yield from _look_and_send(alarm, lock, note, deadline.first(_WITHOUT_LOCK), _LOOKING_LATE))
+        return (yield from _look_and_send(alarm, lock, note, holder.first(1.0), _LOOKING))
 
 
-def _look_and_send(alarm: Alarm, lock: LocalLock, note: Note | None, deadline: Deadline) -> Steps[Result]:
+def _look_and_send(
+    alarm: Alarm, lock: LocalLock, note: Note | None, deadline: Deadline, looking: float
+) -> Steps[Result]:
     sent = None
-    evidence = yield from _look(alarm, note, deadline.first(_LOOKING))
+    evidence = yield from _look(alarm, note, deadline.first(looking))
     if evidence is None:
         sent = yield from _send(alarm, deadline)
         evidence = _seen(alarm, sent, alarm.text)
@@ -132,16 +141,13 @@ def _look_and_send(alarm: Alarm, lock: LocalLock, note: Note | None, deadline: D
     return Result(evidence.message_id, evidence.text, sent)
 
 
-def _locked(lock: LocalLock, alarm: Alarm, before: Note | None, deadline: Deadline) -> Steps[bool]:
-    """Wait for the lock, or for a new note; ``False`` when the time is over."""
-    while not lock.take():
-        if _note(lock, alarm) != before:
-            return True
+def _wait(lock: LocalLock, alarm: Alarm, before: Note | None, deadline: Deadline) -> Steps[None]:
+    """Wait for the lock or for a new note, until the time is over."""
+    while not lock.take() and _note(lock, alarm) == before:
         if deadline.left() < _LOCK_POLL_SECONDS:
             log.warning("Another process of this machine has been sending such an alarm for too long; not waiting")
-            return False
+            return
         yield Pause(_LOCK_POLL_SECONDS)
-    return True
 
 
 def _note(lock: LocalLock, alarm: Alarm) -> Note | None:

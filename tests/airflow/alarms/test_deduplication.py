@@ -427,6 +427,17 @@ def test_when_the_holder_ends_one_callback_goes_on_and_others_wait(
     assert messaggisms_gateway.inbox() == []
 
 
+def test_the_lock_that_comes_too_late_leaves_time_for_one_attempt(driver: Driver, messaggisms_gateway: Gateway) -> None:
+    stuck = send_once(alarm(), driver.deadline())
+    next(stuck)
+    waiting = send_once(alarm(), driver.deadline())
+    next(waiting)
+    driver.clock.now = 15.99
+    stuck.close()
+    assert driver.run(waiting).sent
+    assert methods(messaggisms_gateway) == ["GET", "POST"]
+
+
 def test_waiting_ends_while_there_is_time_to_send(
     driver: Driver, messaggisms_gateway: Gateway, caplog: pytest.LogCaptureFixture
 ) -> None:
