@@ -193,7 +193,9 @@ def test_an_id_that_the_gateway_calls_invalid_is_a_failure_in_any_try(
 
 
 @pytest.mark.parametrize("run", [cancel, lambda context, message_id: reschedule(context, message_id, day(3))])
-@pytest.mark.parametrize("message_id", [None, "None", "", "a/b", "../messages", ["x"], ("a", "b"), 17, "+39 349 123 4567"])
+@pytest.mark.parametrize(
+    "message_id", [None, "None", "", "a/b", "../messages", ["x"], ("a", "b"), 17, "+39 349 123 4567"]
+)
 def test_what_is_no_id_is_refused_before_anything_is_asked(
     run: Callable[..., str], message_id: Any, context: dict[str, Any], messaggisms_gateway: Gateway
 ) -> None:
