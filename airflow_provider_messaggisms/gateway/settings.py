@@ -85,6 +85,11 @@ FIELDS: dict[str, dict[str, Any]] = {
         "description": "Where Airflow's UI leads from a task to its message; {message_id} stands for the id.",
         "schema": {"type": ["string", "null"]},
     },
+    "installation": {
+        "label": "Installation",
+        "description": "A name for this Airflow, if another Airflow with the same base URL shares the account.",
+        "schema": {"type": ["string", "null"]},
+    },
     "max_sockets": {
         "label": "Sockets",
         "description": f"How many sockets all deferred waits of one triggerer share, 1 to {MAX_SOCKETS}.",
@@ -106,6 +111,7 @@ class Settings(RedactedStruct, frozen=True):
     :param default_region: ISO 3166 code of numbers written without a prefix, or ``None``.
     :param timestamp_send_format: ``strftime`` form of scheduled times, or ``None``: days only.
     :param console_url: http(s) address of the page of a message, with ``{message_id}`` in it, or ``None``.
+    :param installation: What tells this Airflow from others that share the account, or ``None``: its base URL does.
     :param max_sockets: How many sockets all waits of one event loop share. 1 to 500, default 20.
     :param price_per_part_eur: What one SMS part costs, for estimates; ``None`` where nobody has said.
     :param unknown_fields: Names in the connection's extra that mean nothing here: most likely typing errors.
@@ -133,6 +139,7 @@ class Settings(RedactedStruct, frozen=True):
     console_url: str | None = None
     max_sockets: int = DEFAULT_MAX_SOCKETS
     price_per_part_eur: float | None = None
+    installation: str | None = None
     unknown_fields: tuple[str, ...] = ()
 
     @classmethod
@@ -165,6 +172,7 @@ class Settings(RedactedStruct, frozen=True):
             console_url=_console_url(given.get("console_url")),
             max_sockets=_max_sockets(given.get("max_sockets", DEFAULT_MAX_SOCKETS)),
             price_per_part_eur=_price(given.get("price_per_part_eur")),
+            installation=_text("installation", given.get("installation")),
             unknown_fields=tuple(sorted(name for name in given if name not in FIELDS)),
         )
 
