@@ -35,6 +35,7 @@ LAYERS = (
     {
         "airflow_internals",
         "arguments",
+        "installation",
         "links",
         "metrics",
         "permanent_errors",
@@ -65,7 +66,14 @@ LAYERS = (
     },
     {"tokens"},
     {"clients"},
-    {"hooks", "sending.due_time", "sending.recipient_files", "sending.run_age", "sending.task_state"},
+    {
+        "hooks",
+        "sending.due_time",
+        "sending.recipient_files",
+        "sending.remaining_recipients",
+        "sending.run_age",
+        "sending.task_state",
+    },
     {"alarms.dispatch", "sending.exactly_once", "sending.summary", "sending.transactions", "waiting.shared_client"},
     {"triggers"},
     {"sending.send_arguments", "sending.sending_operator", "waiting.waiting_operator"},

@@ -24,6 +24,9 @@ class Output:
     def __init__(self, value: Any) -> None:
         self.value = value
 
+    def __repr__(self) -> str:
+        return f"Output({self.value!r})"  # part of a test's id, which has to be the same in every process
+
     def resolve(self, context: Any, *_: Any, **__: Any) -> Any:
         return self.value
 

@@ -40,7 +40,7 @@ def send_many(**arguments: Any) -> MessaggiSmsSendTransactionOperator:
         ({"recipients": []}, "recipients: at least one is required"),
         ({"body": ""}, "body: the text of the SMS is empty"),
         ({"body": None}, "body: the text of the SMS is not a text but NoneType"),
-        ({"sender": "x"}, "sender: 1 characters"),
+        ({"sender": "x"}, "sender: it has 1 characters"),
         ({"test": "maybe"}, "test: expected True or False"),
         ({"priority": 0.5}, "priority: '0.5' is not a number of 1.0 or more"),
         ({"flash": "maybe"}, "flash: expected True or False"),
@@ -87,7 +87,7 @@ def test_so_does_a_wrong_argument_of_a_transaction(argument: dict[str, Any], err
         {"callback_url": "https://{{ params.host }}", "callback_field": "report"},
         {"timestamp_send": "2020-01-01"},  # was right when the DAG was written
     ],
-    ids=str,
+    ids=lambda arguments: next(iter(arguments)) if callable(next(iter(arguments.values()))) else str(arguments),
 )
 def test_what_a_template_or_the_time_decides_is_left_to_the_run(argument: dict[str, Any]) -> None:
     send(**argument)
