@@ -5,17 +5,21 @@ The gateway fills ``{{name}}`` in a text for each recipient, and Jinja writes it
 is a field of a recipient therefore stands for its own placeholder while the body is rendered; every other name is
 Airflow's. Such a name must stand alone, because only the gateway knows its value: no filter, expression or condition
 can use it. A placeholder that Jinja reads as something else, such as ``{{1}}`` or ``{{due date}}``, is replaced by a
-marker before Jinja sees the body, and put back afterwards.
+marker before Jinja sees the body, and put back afterwards. The rules hold in templates that the body includes, imports
+or extends, too.
 """
 
 from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Collection, Mapping
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jinja2 import nodes
+from jinja2 import TemplateNotFound, TemplateSyntaxError, nodes
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.sms_text import fill, placeholder, placeholders
@@ -52,37 +56,39 @@ def render_body(
     :raises ConfigurationError: A name means two things, or a placeholder is computed with.
     :raises jinja2.TemplateError: The template is wrong, or a name is undefined.
     """
-    markers = {
-        name: f"\0{name}\0" for name in placeholders(body) if _is_only_ours(name, fields, any_name=fields_come_later)
-    }
-    marked = fill(body, markers)
-    tree = env.parse(marked)
-    used, taken = _names(tree, context, env)
+    body = unicodedata.normalize("NFC", body)
+    markers = {name: f"\0{name}\0" for name in _own_names(body, fields, context, env, any_name=fields_come_later)}
+    trees = _parsed(fill(body, markers), env)
+    used, taken = _names(trees, context, env)
     check_no_clash(taken, fields)
     kept = used - taken if fields_come_later else used.intersection(fields)
-    _check_stand_alone(tree, kept)
-    context = copy.copy(context)
-    for name in kept:
-        context[name] = placeholder(name)
-    text = render_text(marked, context, env)
+    _check_stand_alone(trees, kept)
+    # A template whose name only rendering tells may use any of the fields.
+    variables = kept.union(name for name in fields if name.isidentifier() and name not in context) - env.globals.keys()
+    text = render_text(fill(body, markers), context, env, {name: placeholder(name) for name in variables})
     for name, marker in markers.items():
         text = text.replace(marker, placeholder(name))
     return RenderedBody(text, taken)
 
 
-def render_text(template: str, context: Mapping[str, Any], env: Environment) -> str:
+def render_text(
+    template: str, context: Mapping[str, Any], env: Environment, placeholders: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """
     Render to a text, also where the DAG has ``render_template_as_native_obj``.
 
     That would read ``12.50`` as 12.5 and ``+39349...`` as a number without a plus.
+
+    :param placeholders: Further variables. They are Jinja's globals, so imported templates know them too.
     """
-    compiled = env.from_string(template)
+    compiled = env.from_string(template, globals=dict(placeholders))
     # As Airflow does: its context may compute values on access, so only the names that are used may be asked for.
     variables: Any = copy.copy(context)
     for name, value in compiled.globals.items():
         if name not in variables:
             variables[name] = value
-    pieces = compiled.root_render_func(env.context_class(env, variables, compiled.name, compiled.blocks))
+    names = compiled.globals
+    pieces = compiled.root_render_func(env.context_class(env, variables, compiled.name, compiled.blocks, names))
     return "".join(map(str, pieces))
 
 
@@ -98,29 +104,74 @@ def check_no_clash(names_of_airflow: Collection[str], fields: Collection[str]) -
         )
 
 
-def _is_only_ours(name: str, fields: Collection[str], *, any_name: bool) -> bool:
-    """Tell whether ``{{name}}`` is a field of a recipient and not the name of a Jinja variable."""
-    if name.isidentifier() and name.lower() not in _NO_VARIABLES:
-        return False
-    return name in fields or (any_name and re.fullmatch(r"\w+", name) is not None)
+def _own_names(body: str, fields: Collection[str], context: Any, env: Environment, *, any_name: bool) -> frozenset[str]:
+    """
+    Return the placeholders that Jinja must not see: it would read them as something else than a variable.
+
+    :param any_name: Any name may be a field's. Then a placeholder is one that Jinja cannot read, such as
+        ``{{due date}}``, or a plain expression of names that Airflow does not know, such as ``{{first-name}}``.
+    """
+    odd = [name for name in placeholders(body) if not name.isidentifier() or name.lower() in _NO_VARIABLES]
+    known = {name for name in odd if name in fields}
+    if not any_name:
+        return frozenset(known)
+    expressions = {name: _expression(name, env) for name in odd}
+    unreadable = known | {name for name, tree in expressions.items() if tree is None or re.fullmatch(r"\w+", name)}
+    used, taken = _names(_parsed(fill(body, dict.fromkeys(unreadable, "")), env), context, env)
+    free = used - taken
+    return frozenset(unreadable | {name for name, tree in expressions.items() if tree and _is_plain(name, tree, free)})
 
 
-def _names(tree: nodes.Template, context: Any, env: Environment) -> tuple[set[str], frozenset[str]]:
-    """Give the names that a template uses, without the macros of Airflow, and those that Airflow gives, with them."""
+def _expression(name: str, env: Environment) -> nodes.Template | None:
+    """Parse ``{{name}}``; ``None`` if Jinja cannot."""
+    try:
+        return env.parse(f"{{{{{name}}}}}")
+    except TemplateSyntaxError:
+        return None
+
+
+def _is_plain(written: str, tree: nodes.Template, free: Collection[str]) -> bool:
+    """Tell whether an expression has nothing but free names, signs and numbers, as the name of a column may."""
+    names = {node.name for node in tree.find_all(nodes.Name)}
+    computes = "[" in written or any(tree.find_all((nodes.Filter, nodes.Test, nodes.CondExpr, nodes.Concat)))
+    return bool(names) and names.issubset(free) and not computes
+
+
+def _parsed(body: str, env: Environment) -> list[nodes.Template]:
+    """Parse a body and all templates that it includes, imports or extends."""
     from jinja2 import meta
 
-    used = meta.find_undeclared_variables(tree)
+    trees, seen = [env.parse(body)], set[str]()
+    for tree in trees:  # it grows meanwhile
+        for name in meta.find_referenced_templates(tree):
+            if name is None or name in seen or env.loader is None:  # only rendering tells, and fails if it is missing
+                continue
+            seen.add(name)
+            with suppress(TemplateNotFound):
+                trees.append(env.parse(env.loader.get_source(env, name)[0]))
+    return trees
+
+
+def _names(trees: Sequence[nodes.Template], context: Any, env: Environment) -> tuple[set[str], frozenset[str]]:
+    """Return the names that templates use, without Airflow's macros, and those that Airflow gives, with them."""
+    from jinja2 import meta
+
+    used, *others = map(meta.find_undeclared_variables, trees)
+    if others:  # an included template knows the variables of the one that includes it
+        local = {node.name for tree in trees for node in tree.find_all(nodes.Name) if node.ctx != "load"}
+        used = used.union(*(names - local for names in others))
     given = {name for name in used if name in context}
-    given |= {node.name for node in tree.find_all(nodes.Name) if node.name in env.globals}
+    given |= {node.name for tree in trees for node in tree.find_all(nodes.Name) if node.name in env.globals}
     return used, frozenset(given)
 
 
-def _check_stand_alone(tree: nodes.Template, kept: Collection[str]) -> None:
+def _check_stand_alone(trees: Sequence[nodes.Template], kept: Collection[str]) -> None:
     """Refuse filters, expressions and conditions on what only the gateway knows."""
-    alone = {id(node) for output in tree.find_all(nodes.Output) for node in output.nodes}
-    for name in tree.find_all(nodes.Name):
-        if name.ctx == "load" and name.name in kept and id(name) not in alone:
-            raise ConfigurationError(
-                f"body: the gateway fills in {{{{{name.name}}}}} for each recipient, so Airflow cannot use it in a "
-                f"filter, expression or condition (line {name.lineno}); prepare the value in the recipients' fields"
-            )
+    for tree in trees:
+        alone = {id(node) for output in tree.find_all(nodes.Output) for node in output.nodes}
+        for name in tree.find_all(nodes.Name):
+            if name.ctx == "load" and name.name in kept and id(name) not in alone:
+                raise ConfigurationError(
+                    f"body: the gateway fills in {{{{{name.name}}}}} for each recipient, so Airflow cannot use it in a "
+                    f"filter, expression or condition (line {name.lineno}); prepare the value in the recipients' fields"
+                )

@@ -49,7 +49,7 @@ def sender_warning(sender: str) -> str | None:
 def _why_refused(text: str) -> str | None:
     if re.fullmatch(r"[0-9]+", text):
         return None if 3 <= len(text) <= 14 else f"it has {len(text)} digits"
-    if text[0] == "+" and re.fullmatch(r"[0-9]+", text[1:]):
+    if re.fullmatch(r"\+[0-9 ]+", text):
         return "the character '+' is not allowed, so write the number with digits only"
     if wrong := re.search(rf"[^A-Za-z0-9 {re.escape(_SIGNS)}]", text):
         return f"the character {wrong[0]!r} (number {wrong.start() + 1}) is not allowed"

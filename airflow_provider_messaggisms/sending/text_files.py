@@ -21,7 +21,6 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow_provider_messaggisms.arguments import check_encoding
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 
-_BUFFER_BYTES = 256 * 1024
 _GZIP = b"\x1f\x8b"
 
 # UTF-32's mark begins with UTF-16's.
@@ -58,7 +57,7 @@ def open_lines(path: Any, encoding: str | None = None) -> Iterator[Iterator[str]
     """
     check_encoding(encoding)
     with ExitStack() as stack:
-        binary = _plain(io.BufferedReader(_Raw(stack.enter_context(_opened(path))), _BUFFER_BYTES), path)
+        binary = _plain(io.BufferedReader(_Raw(stack.enter_context(_opened(path)))), path)
         codec = _codec(binary.peek(4), encoding)
         # Only csv may decide where a line in quotes ends, so line ends stay as they are.
         text = io.TextIOWrapper(binary, encoding=codec, errors="surrogateescape", newline="")
@@ -94,7 +93,7 @@ def _opened(path: Any) -> Any:
 def _plain(binary: io.BufferedReader, path: Any) -> io.BufferedReader:
     """Decompress a file, and refuse one that is not text."""
     if binary.peek(2).startswith(_GZIP):
-        binary = io.BufferedReader(gzip.GzipFile(fileobj=binary), _BUFFER_BYTES)
+        binary = io.BufferedReader(gzip.GzipFile(fileobj=binary))
     try:
         beginning = binary.peek(8)
     except (OSError, EOFError, zlib.error) as error:

@@ -217,7 +217,7 @@ def test_a_simulation_is_said_by_what_was_asked_for_unless_the_gateway_contradic
         ({"sender": "abcdefghijkl"}, "sender: it has 12 characters"),
         ({"sender": "123456789012345"}, "sender: it has 15 digits"),
         ({"sender": "Città"}, "sender: the character 'à' (number 5) is not allowed"),
-        ({"sender": NUMBER}, "sender: the character '+' (number 1) is not allowed"),
+        ({"sender": NUMBER}, "sender: the character '+' is not allowed, so write the number with digits only"),
         ({"test": "maybe"}, "test: expected True or False"),
         ({"priority": 0.5}, "priority: '0.5' is not a number of 1.0 or more"),
         ({"priority": "high"}, "priority: expected a number"),
