@@ -35,6 +35,7 @@ LAYERS = (
     {
         "airflow_internals",
         "arguments",
+        "installation",
         "links",
         "metrics",
         "permanent_errors",

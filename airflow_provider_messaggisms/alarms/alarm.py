@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
-from uuid import uuid4
 
 from airflow_provider_messaggisms.alarms.events import Event, error_text_without_numbers
 from airflow_provider_messaggisms.alarms.occasion import Occasion
@@ -23,7 +22,7 @@ from airflow_provider_messaggisms.exceptions import ConfigurationError, Messaggi
 from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.content import MessageContent, compose
 from airflow_provider_messaggisms.gateway.cost import count_parts
-from airflow_provider_messaggisms.gateway.idempotency import derived_key, with_key
+from airflow_provider_messaggisms.gateway.idempotency import derived_key, new_mark, with_key
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.phone import known_region, mask_numbers
 from airflow_provider_messaggisms.gateway.recipients import (
@@ -37,6 +36,7 @@ from airflow_provider_messaggisms.gateway.sender import sender_warning
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.gateway.sms_text import whole_characters
 from airflow_provider_messaggisms.gateway.wire import Call
+from airflow_provider_messaggisms.installation import installation_of
 from airflow_provider_messaggisms.personal import personal_value
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Alarm(RedactedStruct, frozen=True, kw_only=True):
     :param name: What logs call it.
     :param sender: Narrows the search at the gateway.
     :param once_per: How long an alarm with this key silences others. Zero: not at all.
-    :param attempt: Tells this message from others with its key; the message carries it too.
+    :param mark: Tells this message from others with its key; the message carries it too.
     :param text: A digest of its text; the message carries it too.
     :param has_own_key: The notifier has an ``alarm_key``.
     :param post: The call that sends it.
@@ -85,7 +85,7 @@ class Alarm(RedactedStruct, frozen=True, kw_only=True):
     name: str
     sender: str
     once_per: timedelta
-    attempt: str
+    mark: str
     text: str
     has_own_key: bool
     post: Call[Message]
@@ -102,8 +102,10 @@ def make_alarm(request: AlarmRequest, occasion: Occasion, settings: Settings) ->
     recipients = _recipients(request.recipients, settings)
     chosen = _optional("alarm_key", request.alarm_key, _checked_alarm_key, "using the default key")
     names = (chosen,) if chosen else (event.name, event.run_started, occasion.written_body)
-    key = alarm_key_for(*names, test=request.test, numbers=recipients.numbers)
-    attempt, shown = uuid4().hex[:12], (chosen or event.name)[:_SHOWN_CHARACTERS]
+    key = alarm_key_for(
+        *names, installation=installation_of(settings), test=request.test, numbers=recipients.numbers
+    )
+    mark, shown = new_mark(), (chosen or event.name)[:_SHOWN_CHARACTERS]
     body, to = _text(request, event, recipients)
     content = _content(
         settings,
@@ -112,7 +114,7 @@ def make_alarm(request: AlarmRequest, occasion: Occasion, settings: Settings) ->
         test=request.test,
         priority=request.priority,
         flash=request.flash,
-        custom=marks(key, attempt, digest(body), {**event.origin(), "alarm_key": shown}),
+        custom=with_key(key, mark, {**event.origin(), "alarm_key": shown, "text": digest(body)}, None),
     )
     _, cost = count_parts(body, to).fitted(None, "fail")
     return Alarm(
@@ -120,7 +122,7 @@ def make_alarm(request: AlarmRequest, occasion: Occasion, settings: Settings) ->
         name=mask_numbers(shown) if chosen else shown,
         sender=content.sender,
         once_per=request.once_per,
-        attempt=attempt,
+        mark=mark,
         text=digest(body),
         has_own_key=chosen is not None,
         post=calls.send_message(content, to),
@@ -128,37 +130,21 @@ def make_alarm(request: AlarmRequest, occasion: Occasion, settings: Settings) ->
     )
 
 
-def alarm_key_for(*names: str, test: bool, numbers: Iterable[str]) -> str:
+def alarm_key_for(*names: str, installation: str, test: bool, numbers: Iterable[str]) -> str:
     """
     Derive the key of an alarm.
 
     :param names: Its ``alarm_key``, or what identifies the event and the notifier.
+    :param installation: Another Airflow that shares the account sends its own alarm.
     :param test: A simulated alarm silences no real one.
     :param numbers: A notifier with other recipients sends its own alarm.
     """
-    return derived_key("test of an alarm" if test else "alarm", *names, numbers=numbers)
+    return derived_key("test of an alarm" if test else "alarm", *names, installation=installation, numbers=numbers)
 
 
 def digest(text: str) -> str:
     """Shorten a text to what tells it from other texts and does not show it."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def marks(key: str, attempt: str, text: str, origin: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    Make what the message of an alarm carries in ``options.custom``.
-
-    :param text: The digest of its text.
-    :param origin: What leads a person to the event.
-    """
-    return with_key(key, {**origin, "attempt": attempt, "text": text}, None)
-
-
-def mark_of(message: Message, name: str) -> str | None:
-    """Read the ``attempt`` or the ``text`` that a message carries; ``None`` if it is not an alarm."""
-    custom = message.options.custom
-    airflow = custom.get("airflow") if isinstance(custom, dict) else None
-    return airflow.get(name) if isinstance(airflow, dict) else None
 
 
 def _recipients(written: Any, settings: Settings) -> RecipientList:

@@ -45,12 +45,19 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from msgspec.structs import replace
 
-from airflow_provider_messaggisms.alarms.alarm import Alarm, mark_of
+from airflow_provider_messaggisms.alarms.alarm import Alarm
 from airflow_provider_messaggisms.alarms.deadline import Deadline
 from airflow_provider_messaggisms.alarms.local_lock import LocalLock
 from airflow_provider_messaggisms.exceptions import MessageNotFoundError, MessaggiSmsError, OutcomeUnknownError
 from airflow_provider_messaggisms.gateway import calls
-from airflow_provider_messaggisms.gateway.idempotency import CLOCK_SKEW, OUTCOME_UNKNOWN, key_of, search
+from airflow_provider_messaggisms.gateway.idempotency import (
+    CLOCK_SKEW,
+    OUTCOME_UNKNOWN,
+    carried,
+    key_of,
+    mark_of,
+    search,
+)
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 from airflow_provider_messaggisms.gateway.steps import Pause, Steps
@@ -174,7 +181,7 @@ def _look(alarm: Alarm, note: Note | None, deadline: Deadline) -> Steps[Note | N
     except MessaggiSmsError as error:
         log.warning("Cannot see whether this alarm has gone out already: %s", error)
         return None
-    return None if found is None else _seen(alarm, found, mark_of(found, "text"))
+    return None if found is None else _seen(alarm, found, carried(found, "text"))
 
 
 def _is_confirmed(note: Note, deadline: Deadline) -> Steps[bool]:
@@ -242,7 +249,7 @@ def _settle(alarm: Alarm, deadline: Deadline, began: datetime, cause: MessaggiSm
         except MessaggiSmsError as error:
             log.warning("Cannot see whether the gateway has this alarm: %s", error)
         else:
-            if found is not None and mark_of(found, "attempt") == alarm.attempt:
+            if found is not None and mark_of(found) == alarm.mark:
                 return found
     raise OutcomeUnknownError(
         f"this alarm may be lost: {cause}. The gateway does not show a message with the key {alarm.key} in "

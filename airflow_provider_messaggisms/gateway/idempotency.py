@@ -1,14 +1,23 @@
 """
-Idempotency: the key that a message carries, the search for it, and what "the outcome is unknown" means.
+Idempotency: what a message carries so that it can be found again, and what "the outcome is unknown" means.
 
-The gateway has no idempotency of its own, but it keeps ``options.custom`` and gives it back. A search reads the list of
-messages and then, one by one, those that could be it; like ``watch`` it is a generator of calls, so that a worker and
-an event loop search in the same way.
+The gateway has no idempotency of its own, but it keeps ``options.custom`` and gives it back. Each message carries two
+things there:
+
+* a **key**: it says what the message is about. All attempts to send the same thing have the same key.
+* a **mark**: it says which POST made the message. It is random, and made right before that POST.
+
+A message with the same key may be somebody else's, such as another Airflow's with the same DAG. A message with our own
+mark is ours.
+
+A search reads the list of messages and then, one by one, those that could be it. It is a generator of calls, so that a
+worker and an event loop search in the same way.
 """
 
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -43,19 +52,27 @@ LOOKUP_PAUSES_SECONDS = (0.5, 1.5, 3.0, 5.0)
 OUTCOME_UNKNOWN = (OutcomeUnknownError, GatewayUnavailableError, ProtocolError)
 
 
-def derived_key(*parts: str, numbers: Iterable[str]) -> str:
+def derived_key(*parts: str, installation: str, numbers: Iterable[str]) -> str:
     """
     Derive a key from what identifies an event and from whom it is sent to.
 
     :param parts: Identify the event, such as dag, run, task and map index.
+    :param installation: Identifies the Airflow (see ``installation.installation_of``): two Airflows may share one
+        account.
     :param numbers: The recipients, in any order. A message to others has another key.
     """
-    return hashlib.sha256("\n".join((*parts, *sorted(set(numbers)))).encode()).hexdigest()[:32]
+    named = "\n".join((installation, *parts, *sorted(set(numbers))))
+    return hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def new_mark() -> str:
+    """Make the mark of one POST: 16 random characters."""
+    return secrets.token_hex(8)
 
 
 def checked_key(name: str, key: Any) -> str:
     """
-    Check a key that somebody chose.
+    Check a key that a user chose.
 
     :param name: What the parameter is called.
     :raises ConfigurationError: It is empty, or longer than 200 characters.
@@ -66,23 +83,33 @@ def checked_key(name: str, key: Any) -> str:
     return text
 
 
-def with_key(key: str, origin: Mapping[str, Any], custom: Any) -> dict[str, Any]:
+def with_key(key: str, mark: str, about: Mapping[str, Any], custom: Any) -> dict[str, Any]:
     """
-    Put a key beside the user's own ``custom``.
+    Put key and mark beside the user's own ``custom``.
 
-    :param origin: What helps a person to find the task: ``dag_id``, ``run_id``, ``task_id``, ``map_index``.
+    :param about: What helps a person to find the task: ``dag_id``, ``run_id``, ``task_id``, ``map_index``.
     :param custom: The user's own, readable under ``custom``; ``None`` for none.
     """
-    airflow = {"key": key, **origin}
+    airflow = {"key": key, "mark": mark, **about}
     return {"airflow": airflow} if custom is None else {"airflow": airflow, "custom": custom}
 
 
 def key_of(message: Message) -> str | None:
-    """Read the key that a message carries; ``None`` if it is not one of ours."""
+    """Read the key that a message carries; ``None`` if it carries none."""
+    return carried(message, "key")
+
+
+def mark_of(message: Message) -> str | None:
+    """Read the mark that a message carries; ``None`` if it carries none."""
+    return carried(message, "mark")
+
+
+def carried(message: Message, name: str) -> str | None:
+    """Read a text that :func:`with_key` put into a message; ``None`` if it is not there."""
     custom = message.options.custom
     airflow = custom.get("airflow") if isinstance(custom, dict) else None
-    key = airflow.get("key") if isinstance(airflow, dict) else None
-    return key if isinstance(key, str) else None
+    value = airflow.get(name) if isinstance(airflow, dict) else None
+    return value if isinstance(value, str) else None
 
 
 def candidates(
@@ -117,19 +144,21 @@ def search(
     limit: int | None = None,
     others: set[str] | None = None,
     within_seconds: Callable[[], float | None] = lambda: None,
+    is_ours: Callable[[Message], bool] | None = None,
 ) -> Steps[Message | None]:
     """
     Search for the newest message that carries *key*; to be driven by the hook's ``run_steps`` or ``arun_steps``.
 
-    An error means that the search failed, which says nothing about the message; so does a message that the gateway
-    lists and does not show.
+    An error means that the search failed, which says nothing about the message. It is also an error if the gateway
+    lists a message and does not show it.
 
     :param sender: Look only among the messages of this sender; ``None`` looks among all.
     :param not_before: Look only among messages from this instant on, less the skew.
     :param skew: By how much the gateway's clock may be behind. Default :data:`CLOCK_SKEW`.
     :param limit: Read at most so many messages; ``None`` reads all that could be it.
-    :param others: Ids of messages that are known to carry another key, which are not read; more are added to it.
+    :param others: Ids of messages that are known not to be it, which are not read; more are added to it.
     :param within_seconds: Asked before each call how long it may take; ``None`` for as long as the connection says.
+    :param is_ours: Tells whether a message with the key is the one, such as by its mark. Default: any is.
     :raises ProtocolError: The gateway lists a message, and denies having it.
     """
 
@@ -146,10 +175,10 @@ def search(
         except MessageNotFoundError:
             gone.add(summary.id)
             continue
-        if key_of(message) == key:
+        if key_of(message) == key and (is_ours is None or is_ours(message)):
             return message
         others.add(summary.id)
-    if gone:  # cancelled since the list was read, or else nobody knows what they carry
+    if gone:  # cancelled since the list was read; if not, it is unknown what they carry
         denied = sorted(one.id for one in (yield timed(calls.list_messages())) if one.id in gone)
         if denied:
             raise ProtocolError(

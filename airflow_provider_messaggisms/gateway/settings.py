@@ -105,6 +105,11 @@ FIELDS: dict[str, dict[str, Any]] = {
         "description": "Where Airflow's UI leads from a task to its message; {message_id} stands for the id.",
         "schema": {"type": ["string", "null"]},
     },
+    "installation": {
+        "label": "Installation",
+        "description": "A name for this Airflow, if another Airflow with the same base URL shares the account.",
+        "schema": {"type": ["string", "null"]},
+    },
     "max_sockets": {
         "label": "Sockets",
         "description": f"How many sockets all deferred waits of one triggerer share, 1 to {MAX_SOCKETS}.",
@@ -126,6 +131,7 @@ class Settings(RedactedStruct, frozen=True):
     :param default_region: ISO 3166 code of numbers written without a prefix, or ``None``.
     :param timestamp_send_format: ``strftime`` form of scheduled times, or ``None``: days only.
     :param console_url: http(s) address of the page of a message, with ``{message_id}`` in it, or ``None``.
+    :param installation: What tells this Airflow from others that share the account, or ``None``: its base URL does.
     :param max_sockets: How many sockets all waits of one event loop share. 1 to 500, default 20.
     :param price_per_part_eur: What one SMS part costs, without VAT, for estimates; ``None`` if unknown.
     :param account: The account to find or make a token with; ``None`` if the connection holds a token.
@@ -155,6 +161,7 @@ class Settings(RedactedStruct, frozen=True):
     max_sockets: int = DEFAULT_MAX_SOCKETS
     price_per_part_eur: float | None = None
     account: Account | None = None
+    installation: str | None = None
     unknown_fields: tuple[str, ...] = ()
 
     @property
@@ -215,6 +222,7 @@ class Settings(RedactedStruct, frozen=True):
             console_url=_console_url(given.get("console_url")),
             max_sockets=_whole("max_sockets", given.get("max_sockets", DEFAULT_MAX_SOCKETS), MAX_SOCKETS),
             price_per_part_eur=_price(given.get("price_per_part_eur")),
+            installation=_text("installation", given.get("installation")),
             unknown_fields=tuple(sorted(name for name in given if name not in FIELDS)),
         )
 

@@ -62,6 +62,7 @@ from airflow_provider_messaggisms.gateway.idempotency import (
     LOOKUP_PAUSES_SECONDS,
     OUTCOME_UNKNOWN,
     derived_key,
+    new_mark,
     search,
     with_key,
 )
@@ -75,7 +76,9 @@ log = logging.getLogger(__name__)
 
 def send_key(origin: Origin, numbers: Iterable[str]) -> str:
     """Derive the key of a send: the same for all tries of a task instance that writes to the same set of numbers."""
-    return derived_key(origin.dag_id, origin.run_id, origin.task_id, str(origin.map_index), numbers=numbers)
+    return derived_key(
+        origin.dag_id, origin.run_id, origin.task_id, str(origin.map_index), installation="", numbers=numbers
+    )
 
 
 def delete_open(hook: MessaggiSmsHook, message_id: str) -> None:
@@ -123,7 +126,7 @@ class ExactlyOnce:
 
     def custom(self, written: Any) -> dict[str, Any]:
         """Return what the message carries in ``options.custom``: the key, the task, and the user's own value."""
-        return with_key(self.key, self._origin.for_people(), written)
+        return with_key(self.key, new_mark(), self._origin.for_people(), written)
 
     def find_earlier(self) -> Message | None:
         """

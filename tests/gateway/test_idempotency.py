@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from airflow_provider_messaggisms.exceptions import MessageNotFoundError, ProtocolError
-from airflow_provider_messaggisms.gateway.idempotency import CLOCK_SKEW, search, with_key
+from airflow_provider_messaggisms.gateway.idempotency import (
+    CLOCK_SKEW,
+    derived_key,
+    key_of,
+    mark_of,
+    new_mark,
+    search,
+    with_key,
+)
 from airflow_provider_messaggisms.gateway.models import Message, MessageSummary, Options
 from airflow_provider_messaggisms.gateway.steps import Step, run_steps
 from airflow_provider_messaggisms.gateway.wire import Call
@@ -21,7 +29,7 @@ def listed(message_id: str, *, minutes: float = 0, sender: str | None = "Airflow
 
 
 def carrying(message_id: str, key: str) -> Message:
-    return Message(id=message_id, options=Options(custom=with_key(key, {}, None)))
+    return Message(id=message_id, options=Options(custom=with_key(key, f"mark of {message_id}", {}, None)))
 
 
 class Shelf:
@@ -48,6 +56,40 @@ class Shelf:
 
 def full(*ids: str, mine: str | None = None) -> dict[str, Message]:
     return {one: carrying(one, "mine" if one == mine else "other") for one in ids}
+
+
+@pytest.mark.parametrize(
+    ("parts", "different"),
+    [
+        (("dag", "other"), {}),
+        (("dag", "run"), {"installation": "https://other.example"}),
+        (("dag", "run"), {"numbers": ["+39-3491231001"]}),
+    ],
+)
+def test_a_key_tells_events_installations_and_recipients_apart(parts: Any, different: dict[str, Any]) -> None:
+    usual: dict[str, Any] = {"installation": "https://airflow.example", "numbers": ["+39-3491231000"]}
+    assert derived_key("dag", "run", **usual) == derived_key("dag", "run", **usual)
+    assert derived_key(*parts, **usual | different) != derived_key("dag", "run", **usual)
+
+
+def test_a_message_tells_its_key_and_its_mark() -> None:
+    message = carrying("a", "mine")
+    assert (key_of(message), mark_of(message)) == ("mine", "mark of a")
+    for custom in (None, "text", {"airflow": "text"}, {"airflow": {"key": 7, "mark": None}}):
+        stranger = Message(id="b", options=Options(custom=custom))
+        assert (key_of(stranger), mark_of(stranger)) == (None, None)
+
+
+def test_no_two_marks_are_the_same() -> None:
+    assert len({new_mark() for _ in range(1000)}) == 1000
+
+
+def test_of_messages_with_the_same_key_the_one_that_is_ours_is_found() -> None:
+    shelf = Shelf(listed("a"), listed("b", minutes=1), messages={one: carrying(one, "mine") for one in "ab"})
+    found = shelf.search(is_ours=lambda message: mark_of(message) == "mark of a")
+    assert found
+    assert (found.id, shelf.read) == ("a", ["b", "a"])
+    assert shelf.search(is_ours=lambda message: False) is None
 
 
 def test_the_newest_are_read_first_whatever_the_order_of_the_list() -> None:

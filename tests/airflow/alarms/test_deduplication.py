@@ -15,13 +15,12 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
-from airflow_provider_messaggisms.alarms.alarm import Alarm, marks
+from airflow_provider_messaggisms.alarms.alarm import Alarm
 from airflow_provider_messaggisms.alarms.deadline import Deadline
 from airflow_provider_messaggisms.alarms.deduplication import MAX_LOOK_UPS, Note, Result, send_once
 from airflow_provider_messaggisms.alarms.local_lock import LocalLock
@@ -34,6 +33,7 @@ from airflow_provider_messaggisms.exceptions import (
 )
 from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.content import MessageContent
+from airflow_provider_messaggisms.gateway.idempotency import new_mark, with_key
 from airflow_provider_messaggisms.gateway.recipients import Recipient
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.gateway.steps import Pause, Steps, run_steps
@@ -109,15 +109,15 @@ def driver(messaggisms_gateway: Gateway, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def alarm(key: str = "storm", *, minutes: float = 60, sender: str = "Airflow") -> Alarm:
-    attempt = uuid4().hex
-    custom = marks(key, attempt, "digest", {"dag_id": "etl"})
+    mark = new_mark()
+    custom = with_key(key, mark, {"dag_id": "etl", "text": "digest"}, None)
     post = calls.send_message(MessageContent(sender=sender, body="Backup failed", custom=custom), [ADDRESSEE])
     return Alarm(
         key=key,
         name=f"the {key}",
         sender=sender,
         once_per=timedelta(minutes=minutes),
-        attempt=attempt,
+        mark=mark,
         text="digest",
         has_own_key=False,
         post=post,

@@ -43,6 +43,18 @@ def test_a_run_that_is_made_again_is_another_run(face: Face, gateway: Gateway, m
     assert len(gateway.inbox()) == 2
 
 
+def test_another_airflow_with_the_same_account_sends_its_own(
+    face: Face, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for address in ("https://airflow.example", "https://staging.example"):
+        monkeypatch.setenv("AIRFLOW__API__BASE_URL", address)
+        monkeypatch.setenv("AIRFLOW__WEBSERVER__BASE_URL", address)
+        for own_key in (None, "the {{ dag.dag_id }}"):
+            for _ in range(2):
+                face(alarm(alarm_key=own_key), task_failed())
+    assert len(gateway.inbox()) == 4
+
+
 def test_a_run_is_the_same_however_airflow_writes_its_start(face: Face, gateway: Gateway) -> None:
     face(alarm(), task_failed(run_started=RUN_STARTED))
     face(alarm(), task_failed(run_started=RUN_STARTED.astimezone(timezone(timedelta(hours=2)))))
@@ -140,7 +152,7 @@ def test_the_message_leads_a_person_to_the_event(face: Face, gateway: Gateway) -
     (sms,) = gateway.inbox()
     carried = json.loads(sms.custom or "")["airflow"]
     assert carried.pop("key")
-    assert carried.pop("attempt")
+    assert carried.pop("mark")
     assert carried.pop("text")
     assert carried == {
         "event": "failed",
