@@ -20,7 +20,6 @@ from airflow_provider_messaggisms.gateway.cost import PartsCounter
 from airflow_provider_messaggisms.gateway.idempotency import OUTCOME_UNKNOWN
 from airflow_provider_messaggisms.gateway.message_id import check_message_id
 from airflow_provider_messaggisms.gateway.models import Message
-from airflow_provider_messaggisms.gateway.recipients import RecipientList
 from airflow_provider_messaggisms.gateway.send_date import send_day
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.permanent_errors import without_retries
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
     # Imported where they are needed: every parse of a DAG file imports this module.
     from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce
-    from airflow_provider_messaggisms.sending.sending_operator import Recipients
+    from airflow_provider_messaggisms.sending.remaining_recipients import Recipients
     from airflow_provider_messaggisms.sending.transactions import Transaction
 
 __all__ = [
@@ -146,9 +145,8 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
         )
 
     def _count_parts(self, body: str, recipients: Recipients) -> PartsCounter:
-        if isinstance(recipients, RecipientList):
-            return super()._count_parts(body, recipients)
-        return recipients.tally  # the file was counted while it was read
+        # A file was counted while it was read.
+        return getattr(recipients, "tally", None) or super()._count_parts(body, recipients)
 
     def _compose(self, exactly_once: ExactlyOnce, recipients: Recipients) -> Outgoing:
         as_number("max_price_eur", self.max_price_eur)  # before anything is sent

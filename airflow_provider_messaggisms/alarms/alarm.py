@@ -102,9 +102,7 @@ def make_alarm(request: AlarmRequest, occasion: Occasion, settings: Settings) ->
     recipients = _recipients(request.recipients, settings)
     chosen = _optional("alarm_key", request.alarm_key, _checked_alarm_key, "using the default key")
     names = (chosen,) if chosen else (event.name, event.run_started, occasion.written_body)
-    key = alarm_key_for(
-        *names, installation=installation_of(settings), test=request.test, numbers=recipients.numbers
-    )
+    key = alarm_key_for(*names, installation=installation_of(settings), test=request.test, numbers=recipients.numbers)
     mark, shown = new_mark(), (chosen or event.name)[:_SHOWN_CHARACTERS]
     body, to = _text(request, event, recipients)
     content = _content(

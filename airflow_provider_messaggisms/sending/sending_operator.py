@@ -23,15 +23,17 @@ from airflow_provider_messaggisms.gateway.cost import PartsCounter, count_parts
 from airflow_provider_messaggisms.gateway.idempotency import LOOKUP_PAUSES_SECONDS, checked_key
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.quiet_hours import read_quiet_hours
-from airflow_provider_messaggisms.gateway.recipients import RecipientList, read_recipients
+from airflow_provider_messaggisms.gateway.recipients import read_recipients
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 from airflow_provider_messaggisms.gateway.send_date import instant_of
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
+from airflow_provider_messaggisms.installation import installation_of
 from airflow_provider_messaggisms.links import link_to_message
 from airflow_provider_messaggisms.permanent_errors import without_retries
 from airflow_provider_messaggisms.personal import personal_value
 from airflow_provider_messaggisms.sending.due_time import Plan, Wishes, plan
+from airflow_provider_messaggisms.sending.remaining_recipients import Recipients, RemainingRecipients
 from airflow_provider_messaggisms.sending.run_age import why_too_old
 from airflow_provider_messaggisms.sending.send_arguments import SendArguments
 from airflow_provider_messaggisms.sending.summary import (
@@ -47,9 +49,6 @@ if TYPE_CHECKING:
 
     # Imported where they are needed: every parse of a DAG file imports this module.
     from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce
-    from airflow_provider_messaggisms.sending.recipient_files import RecipientFile
-
-    Recipients = RecipientList | RecipientFile
 
 
 class Outgoing(RedactedStruct, frozen=True):
@@ -109,6 +108,10 @@ class SendingOperator(SendArguments):
     def _send_once(
         self, context: Context, exactly_once: ExactlyOnce, recipients: Recipients, waited_until: datetime | None
     ) -> Message:
+        if reached := exactly_once.reached_before():
+            recipients = RemainingRecipients(recipients, reached)
+            if not recipients.numbers:
+                return exactly_once.hook.get_message(next(iter(reached)))
         try:
             outgoing = self._compose(exactly_once, recipients)
             outgoing = self._wait_until_due(context, exactly_once, outgoing, waited_until)
@@ -160,8 +163,12 @@ class SendingOperator(SendArguments):
                 "The text takes more than max_parts=%s; it was cut, as on_too_long='fit' says", self.max_parts
             )
             content = replace(content, body=text)
+        count = len(recipients.numbers)
+        parts = cost.parts * count // cost.recipients
+        if count < cost.recipients:  # a file was counted before it was known who has the SMS already
+            cost = replace(cost, recipients=count, exact=False)
         self.log.info("To send: %s", cost.described(hook.settings.price_per_part_eur))
-        return Outgoing(content, recipients, cost.parts)
+        return Outgoing(content, recipients, parts)
 
     def _count_parts(self, body: str, recipients: Recipients) -> PartsCounter:
         return count_parts(body, recipients)
@@ -171,18 +178,19 @@ class SendingOperator(SendArguments):
         return str(body) if isinstance(body, int | float) else body  # another task may give a number
 
     def _exactly_once(self, hook: MessaggiSmsHook, context: Context, numbers: Iterable[str]) -> ExactlyOnce:
-        from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce, send_key
+        from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce
         from airflow_provider_messaggisms.sending.task_state import Origin
 
-        if self.idempotency_key:
-            key = checked_key("idempotency_key", self.idempotency_key)
-        else:
-            key = send_key(Origin.of(context), numbers)
+        origin = Origin.of(context, installation_of(hook.settings))
+        chosen, test = self.idempotency_key, as_flag("test", self.test)
+        key = checked_key("idempotency_key", chosen) if chosen else origin.key(numbers)
         return ExactlyOnce(
             hook,
             context,
-            key=f"test of {key}" if as_flag("test", self.test) else key,
+            origin,
+            key=f"test of {key}" if test else key,
             sender=self.sender or hook.settings.sender,
+            is_derived=not (chosen or test),
             pauses_seconds=self.lookup_pauses_seconds,
         )
 

@@ -17,18 +17,23 @@ Airflow            an announcement is                     the next try can read 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError
+from airflow_provider_messaggisms.gateway.idempotency import carried, derived_key
+from airflow_provider_messaggisms.gateway.models import Message
 
 log = logging.getLogger(__name__)
 
 #: Name of the record in the task state store, and of the XCom that is announced before Airflow 3.3.
 RECORD = "messaggisms_send"
+
+#: A record is of use for as long as its run exists, and Airflow deletes it with the run.
+_RETENTION = timedelta(days=36_500)
 
 #: States in Airflow 2's database of a task instance whose try is over, although its process may still run.
 _OVER = ("up_for_retry", "failed", "success", "skipped", "restarting", "removed")
@@ -36,42 +41,80 @@ _OVER = ("up_for_retry", "failed", "success", "skipped", "restarting", "removed"
 
 class Origin(msgspec.Struct, frozen=True):
     """
-    The task instance that sends.
+    The task instance that sends, in one life of its run: a run that is deleted and made anew is another origin.
 
+    :param installation: Which Airflow this is (see ``installation``).
+    :param run_row: Id of the run in Airflow's database; empty from Airflow 3 on, where a task does not know it.
+    :param run_started: When the run started; empty if it was cleared, because clearing changes it.
     :param not_before: No try of it can have sent anything before this instant; ``None`` if that is unknown.
     """
 
+    installation: str
     dag_id: str
     run_id: str
     task_id: str
     map_index: int
     try_number: int
-    not_before: datetime | None
+    run_row: str = ""
+    run_started: str = ""
+    not_before: datetime | None = None
 
     @classmethod
-    def of(cls, context: Mapping[str, Any]) -> Origin:
+    def of(cls, context: Mapping[str, Any], installation: str) -> Origin:
         """Read it from a task's context."""
-        ti = context["ti"]
-        return cls(ti.dag_id, ti.run_id, ti.task_id, getattr(ti, "map_index", -1), ti.try_number or 1, _began(context))
+        ti, dag_run = context["ti"], context.get("dag_run")
+        started, was_cleared = getattr(dag_run, "start_date", None), bool(getattr(dag_run, "clear_number", None))
+        return cls(
+            installation,
+            ti.dag_id,
+            ti.run_id,
+            ti.task_id,
+            getattr(ti, "map_index", -1),
+            ti.try_number or 1,
+            run_row=str(getattr(dag_run, "id", None) or ""),
+            run_started="" if started is None or was_cleared else started.astimezone(UTC).isoformat(),
+            not_before=_began(dag_run),
+        )
 
-    def for_people(self) -> dict[str, Any]:
-        """Return what helps a person to find the task from the message."""
+    def key(self, numbers: Iterable[str]) -> str:
+        """Derive the key of a send: the same for all tries that write to the same set of numbers."""
+        return derived_key(*self._parts(), installation=self.installation, numbers=numbers)
+
+    def on_the_message(self) -> dict[str, Any]:
+        """Return what the message carries of it: for people to find the task, and for later tries."""
         return {
             "dag_id": self.dag_id,
             "run_id": self.run_id,
             "task_id": self.task_id,
             "map_index": self.map_index,
+            "origin": self._token(),
+            "run_started": self.run_started,
         }
 
+    def may_have_sent(self, message: Message) -> bool:
+        """
+        Tell whether a message is from this origin, for want of a better witness than what it carries.
 
-def _began(context: Mapping[str, Any]) -> datetime | None:
+        A run that was cleared does not know when it first started, so it takes each start for its own.
+        """
+        any_start = bool(self.run_row) or not self.run_started
+        same_start = any_start or carried(message, "run_started") == self.run_started
+        return same_start and carried(message, "origin") == self._token()
+
+    def _parts(self) -> tuple[str, ...]:
+        return self.dag_id, self.run_id, self.run_row, self.task_id, str(self.map_index)
+
+    def _token(self) -> str:
+        return derived_key("origin", *self._parts(), installation=self.installation, numbers=())
+
+
+def _began(dag_run: Any) -> datetime | None:
     """
     Find an instant before the first try.
 
     A run's ``run_after`` (3.x) never changes. On 2.11 the logical date serves: it is the start of a manual run and lies
     far before the start of a scheduled one. Clearing a run changes its start date, so that is the last resort.
     """
-    dag_run = context.get("dag_run")
     instants = [getattr(dag_run, "run_after", None)]
     if instants == [None]:
         instants = [getattr(dag_run, name, None) for name in ("logical_date", "execution_date", "start_date")]
@@ -85,6 +128,9 @@ class SendRecord(msgspec.Struct, frozen=True):
 
     :param key: The key of the send (see ``exactly_once``).
     :param sender: Under which sender the message is to be found.
+    :param is_derived: Whether the key was derived from the recipients, for a send that is not simulated.
+    :param marks: The marks of the POSTs that were announced.
+    :param reached: Ids of the messages that earlier lives of the task instance sent under other derived keys.
     :param first: When the first write was announced.
     :param last: When the last write was announced.
     :param message_id: The gateway's id, once it is known.
@@ -93,6 +139,9 @@ class SendRecord(msgspec.Struct, frozen=True):
 
     key: str = ""
     sender: str | None = None
+    is_derived: bool = False
+    marks: list[str] = []  # lists, because Airflow keeps it as JSON
+    reached: list[str] = []
     first: datetime | None = None
     last: datetime | None = None
     message_id: str | None = None
@@ -121,7 +170,7 @@ class TaskState:
         return self._store is not None
 
     def read(self) -> SendRecord:
-        """Read what the last announcement of this task instance says; an empty record if there is none."""
+        """Read what the last announcement of this task instance says; a record without a key if there is none."""
         written = self._store.get(RECORD) if self._store is not None else None
         try:
             return msgspec.convert(written or {}, SendRecord)
@@ -135,7 +184,7 @@ class TaskState:
         :raises Exception: This process is an orphan, or Airflow cannot be reached: it must not write.
         """
         if self._store is not None:
-            self._store.set(RECORD, msgspec.to_builtins(record))
+            self._store.set(RECORD, msgspec.to_builtins(record), retention=_RETENTION)
         elif hasattr(self._ti, "refresh_from_db"):  # Airflow 2
             self._check_not_superseded()
         else:  # Airflow 3.0 to 3.2
@@ -146,7 +195,7 @@ class TaskState:
         if self._store is None:
             return
         try:
-            self._store.set(RECORD, msgspec.to_builtins(record))
+            self._store.set(RECORD, msgspec.to_builtins(record), retention=_RETENTION)
         except Exception as error:  # noqa: BLE001 (the SMS is sent, whatever is wrong with the store)
             log.warning("Cannot write message %s to the task state: %s", record.message_id, type(error).__name__)
 

@@ -23,15 +23,15 @@ PEOPLE = [f"+39349123{1000 + i}" for i in range(5)]
 """Five recipients: with chunks of two, a transaction takes three calls: open, add, close."""
 
 
-def send_one() -> Any:
+def send_one(body: str = "Hello") -> Any:
     """Build a plain send to one."""
-    return MessaggiSmsSendOperator(task_id="task", sender="Airflow", body="Hello", recipients=PEOPLE[0])
+    return MessaggiSmsSendOperator(task_id="task", sender="Airflow", body=body, recipients=PEOPLE[0])
 
 
-def send_many() -> Any:
+def send_many(body: str = "Hello") -> Any:
     """Build a transaction of three calls."""
     return MessaggiSmsSendTransactionOperator(
-        task_id="task", sender="Airflow", body="Hello", recipients=PEOPLE, chunk_size=2
+        task_id="task", sender="Airflow", body=body, recipients=PEOPLE, chunk_size=2
     )
 
 
@@ -73,6 +73,34 @@ def test_a_failed_write_ends_in_each_sms_once(
     tries = Tries(make, tmp_path, with_task_state)
     assert tries.until_the_end().kind == "green", tries.outcomes
     assert phones(messaggisms_gateway) == each_once(people), tries.outcomes
+
+
+@pytest.mark.parametrize("with_task_state", [True, False], ids=["task state", "no task state"])
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(("operator", "call"), [("send", 0), *(("transaction", call) for call in range(3))])
+def test_a_failed_write_beside_its_like_ends_in_its_own_sms_once(
+    operator: str,
+    call: int,
+    fault: str,
+    with_task_state: bool,
+    messaggisms_gateway: Gateway,
+    tmp_path: Path,
+) -> None:
+    make, people, _ = OPERATORS[operator]
+    # The same run of the same DAG for the same recipients: at another Airflow, and deleted from this one since.
+    others = {"staging": {"installation": "https://staging.example"}, "earlier life": {"life": 1}}
+    for text, different in others.items():
+        other = Tries(lambda text=text: make(text), tmp_path, with_task_state, **different)  # type: ignore[misc, arg-type]
+        assert other.attempt().kind == "green"
+    method = "POST" if call == 0 else "PUT"
+    messaggisms_gateway.fail_next(**FAULTS[fault], method=method, after=max(call - 1, 0))
+    tries = Tries(lambda: make("mine"), tmp_path, with_task_state, life=2)
+    end = tries.until_the_end()
+    assert end.kind == "green", tries.outcomes
+    for text in (*others, "mine"):
+        found = [sms for sms in messaggisms_gateway.inbox() if sms.text == text]
+        assert sorted(sms.number.replace("-", "") for sms in found) == PEOPLE[:people], tries.outcomes
+        assert (text == "mine") == ({sms.message_id for sms in found} == {end.result})
 
 
 @pytest.mark.parametrize("with_task_state", [True, False], ids=["task state", "no task state"])

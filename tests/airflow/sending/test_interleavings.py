@@ -3,7 +3,8 @@ Random interleavings of failures, kills and retries, against a simulated gateway
 
 The gateway here is a page of code that knows nothing of the emulator, and time costs nothing, so thousands of
 histories are tried: each request of each try may get through, be lost on either way, be answered by a 502 after it was
-accepted, be answered by rubbish, or see its process killed before or after it.
+accepted, be answered by rubbish, or see its process killed before or after it. Beside the task, another Airflow runs
+the same DAG through the same account, and before it the same run was deleted at some point.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
@@ -29,7 +32,7 @@ from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.gateway.wire import Request, Response
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.permanent_errors import without_retries
-from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce, send_key
+from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce
 from airflow_provider_messaggisms.sending.task_state import Origin
 from airflow_provider_messaggisms.sending.transactions import Guards, Transaction, check_complete
 from tests.airflow.conftest import TaskState
@@ -77,9 +80,10 @@ class SimulatedGateway:
             return self._answer(200, [{"number": number, "state": "PENDING"} for number in message["to"]])
         return self._put(message, content) if request.method == "PUT" else self._answer(200, [self._shown(message)])
 
-    def phones(self) -> Counter[str]:
-        """Count the SMS that went out to each number."""
-        return Counter(number for message in self.messages.values() if not message["open"] for number in message["to"])
+    def phones(self, text: str) -> Counter[str]:
+        """Count the SMS with a text that went out to each number."""
+        sent = [one for one in self.messages.values() if not one["open"] and one["body"] == text]
+        return Counter(number for message in sent for number in message["to"])
 
     def _make(self, content: dict[str, Any]) -> dict[str, Any]:
         self.made += 1
@@ -87,6 +91,7 @@ class SimulatedGateway:
         message = {
             "id": f"m{self.made}",
             "sender": content["sender"],
+            "body": content["body"],
             "timestamp": str(int(time.time() * 1000) + self.made),
             "open": content.get("transaction", False),
             "to": [recipients] if isinstance(recipients, str) else list(recipients),
@@ -171,55 +176,121 @@ class HookToSimulation(MessaggiSmsHook):
         self._client = BlockingClient(wire, self._settings, read_again=lambda: self.settings, heard=lambda *_: None)
 
 
-def attempt(number: int, transport: UnreliableTransport, context: dict[str, Any], people: int, chunk_size: int) -> bool:
-    """Make one try of a task; tell whether it ended green."""
-    context["ti"].try_number = number
-    addressees = read_recipients([f"+39-349{1000000 + i}" for i in range(people)], validate="possible").addressees
-    numbers = [one.number for one in addressees]
-    hook = HookToSimulation(transport)
-    key = send_key(Origin.of(context), numbers)
-    send = ExactlyOnce(hook, context, key=key, sender="Airflow", pauses_seconds=(0.0, 0.0))
-    content = hook.compose(sender="Airflow", body="Hello", custom=send.custom(None))
-    try:
-        with without_retries():
-            earlier = send.find_earlier()
-            if earlier is not None and not earlier.transaction:
-                check_complete(earlier, people)
-            elif people > 1:
-                Transaction(send, Guards(), total=people, chunk_size=chunk_size).send(addressees, content, earlier)
-            else:
-                send.send(calls.send_message(content, addressees))
-    except AirflowFailException:
-        raise
-    except (MessaggiSmsError, Killed):
-        return False
-    return True
+@dataclass
+class Actor:
+    """
+    A task instance that sends through an account that others use, too: all of them have the same ids and recipients.
+
+    :param airflow: ``3.3`` has a task state; ``3.0`` to ``3.2`` know when a run started; ``2.11`` knows its row.
+    :param life: How often the run was deleted and made anew.
+    """
+
+    gateway: SimulatedGateway
+    fates: list[str]
+    airflow: str
+    people: int
+    chunk_size: int
+    installation: str = "production"
+    life: int = 1
+    tries: int = 0
+    clears: int = 0
+    is_green: bool = False
+    store: TaskState = field(default_factory=TaskState)
+
+    @property
+    def text(self) -> str:
+        """What it sends: no other actor sends the same."""
+        return f"{self.installation} {self.life}"
+
+    def attempt(self) -> None:
+        """Make one try, and check that what it promises holds."""
+        self.tries += 1
+        assert self.tries < 60, "the task never ends"
+        try:
+            with without_retries():
+                self._send()
+        except AirflowFailException:
+            raise
+        except (MessaggiSmsError, Killed):
+            pass
+        else:
+            self.is_green = True
+        phones = self.gateway.phones(self.text)
+        assert max(phones.values(), default=0) <= 1, "one recipient got it twice"
+        assert not self.is_green or phones.total() == self.people, "green means: its own text, to each recipient"
+
+    def be_cleared(self) -> None:
+        """Be run again, by a user who clears the run."""
+        self.clears += 1
+        self.is_green = False
+
+    def _send(self) -> None:
+        hook = HookToSimulation(UnreliableTransport(self.gateway, self.fates))
+        context, people = self._context(), [f"+39-349{1000000 + i}" for i in range(self.people)]
+        recipients = read_recipients(people, validate="possible").addressees
+        origin = Origin.of(context, self.installation)
+        key = origin.key(one.number for one in recipients)
+        send = ExactlyOnce(hook, context, origin, key=key, sender="Airflow", pauses_seconds=(0.0, 0.0))
+        content = hook.compose(sender="Airflow", body=self.text, custom=send.custom(None))
+        earlier = send.find_earlier()
+        if earlier is not None and not earlier.transaction:
+            check_complete(earlier, self.people)
+        elif self.people > 1:
+            transaction = Transaction(send, Guards(), total=self.people, chunk_size=self.chunk_size)
+            transaction.send(recipients, content, earlier)
+        else:
+            send.send(calls.send_message(content, recipients))
+
+    def _context(self) -> dict[str, Any]:
+        ti = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, try_number=self.tries, max_tries=99)
+        run = SimpleNamespace(run_after=None, clear_number=self.clears)
+        run.start_date = datetime(2020, self.life, 1 + self.clears, tzinfo=UTC)
+        if self.airflow == "2.11":
+            run.id = self.life
+            ti.state, ti.refresh_from_db = "running", lambda: None
+        else:
+            ti.xcom_push = lambda **_: None
+        return {"ti": ti, "dag_run": run} | ({"task_state_store": self.store} if self.airflow == "3.3" else {})
+
+
+def play(actors: list[Actor], turns: list[int], until: Callable[[], bool]) -> None:
+    """Let the actors try in turns, whoever is not green, until a condition holds."""
+    while not until():
+        waiting = [actor for actor in actors if not actor.is_green]
+        waiting[(turns.pop(0) if turns else 0) % len(waiting)].attempt()
+
+
+fates_of_one = st.lists(st.sampled_from(FATES), max_size=16)
 
 
 @settings(max_examples=600, deadline=None)
 @given(
-    fates=st.lists(st.sampled_from(FATES), max_size=24),
+    fates=st.tuples(fates_of_one, fates_of_one, fates_of_one),
     habits=st.builds(Habits, st.booleans(), st.booleans(), st.booleans(), st.booleans(), st.sampled_from([200, 201])),
     people=st.integers(1, 7),
     chunk_size=st.integers(1, 4),
-    with_task_state=st.booleans(),
+    airflow=st.sampled_from(["3.3", "3.0", "2.11"]),
     clears=st.integers(0, 2),
+    turns=st.lists(st.integers(0, 1), max_size=20),
+    tries_before_deletion=st.integers(0, 3),
 )
-def test_each_sms_is_sent_once_in_every_history(
-    fates: list[str], habits: Habits, people: int, chunk_size: int, with_task_state: bool, clears: int
+def test_each_sends_its_own_sms_once_in_every_history(
+    fates: tuple[list[str], list[str], list[str]],
+    habits: Habits,
+    people: int,
+    chunk_size: int,
+    airflow: str,
+    clears: int,
+    turns: list[int],
+    tries_before_deletion: int,
 ) -> None:
     gateway = SimulatedGateway(habits)
-    transport = UnreliableTransport(gateway, list(fates))
-    ti = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, max_tries=99, xcom_push=lambda **_: None)
-    context: dict[str, Any] = {"ti": ti}
-    if with_task_state:
-        context["task_state_store"] = TaskState()
-    number = 0
-    for _ in range(1 + clears):
-        green = False
-        while not green:
-            number += 1
-            green = attempt(number, transport, context, people, chunk_size)
-            assert max(gateway.phones().values(), default=0) <= 1, "somebody got it twice"
-            assert number < 60, "the task never ends"
-        assert gateway.phones().total() == people, "a green task has sent to everybody, once"
+    deleted = Actor(gateway, fates[0], airflow, people, chunk_size)
+    other = Actor(gateway, fates[1], airflow, people, chunk_size, installation="staging")
+    remade = Actor(gateway, fates[2], airflow, people, chunk_size, life=2)
+    play([deleted, other], turns, until=lambda: deleted.is_green or deleted.tries >= tries_before_deletion)
+    for round_ in range(1 + clears):
+        for actor in (remade, other):
+            if round_:
+                actor.be_cleared()
+        play([remade, other], turns, until=lambda: remade.is_green and other.is_green)

@@ -40,7 +40,7 @@ def send_many(**arguments: Any) -> MessaggiSmsSendTransactionOperator:
         ({"recipients": []}, "recipients: at least one is required"),
         ({"body": ""}, "body: the text of the SMS is empty"),
         ({"body": None}, "body: the text of the SMS is not a text but NoneType"),
-        ({"sender": "x"}, "sender: 1 characters"),
+        ({"sender": "x"}, "sender: it has 1 characters"),
         ({"test": "maybe"}, "test: expected True or False"),
         ({"priority": 0.5}, "priority: '0.5' is not a number of 1.0 or more"),
         ({"flash": "maybe"}, "flash: expected True or False"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -15,42 +16,113 @@ from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError
 from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.content import MessageContent
-from airflow_provider_messaggisms.gateway.idempotency import LOOKUP_PAUSES_SECONDS
-from airflow_provider_messaggisms.gateway.models import Message
+from airflow_provider_messaggisms.gateway.idempotency import LOOKUP_PAUSES_SECONDS, with_key
+from airflow_provider_messaggisms.gateway.models import Message, Options
 from airflow_provider_messaggisms.gateway.recipients import Recipient
 from airflow_provider_messaggisms.gateway.wire import Call
-from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce, send_key
+from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce
 from airflow_provider_messaggisms.sending.task_state import RECORD, Origin
 from tests.airflow.sending.impatient import MessaggiSmsSendOperator
 from tests.airflow.sending.tries import Tries
 
 ORIGIN: dict[str, Any] = {
+    "installation": "https://airflow.example",
     "dag_id": "dag",
     "run_id": "run",
     "task_id": "task",
     "map_index": 1,
     "try_number": 1,
-    "not_before": None,
 }
 NUMBERS = ["+39-3491231000", "+39-3491231001"]
 
 
 def key(numbers: list[str] = NUMBERS, **different: Any) -> str:
-    return send_key(Origin(**ORIGIN | different), numbers)
+    return Origin(**ORIGIN | different).key(numbers)
 
 
 @pytest.mark.parametrize(
     "different",
-    [{"dag_id": "other"}, {"run_id": "other"}, {"task_id": "other"}, {"map_index": 2}, {"numbers": NUMBERS[:1]}],
+    [
+        {"installation": "https://staging.example"},
+        {"dag_id": "other"},
+        {"run_id": "other"},
+        {"run_row": "7"},
+        {"task_id": "other"},
+        {"map_index": 2},
+        {"numbers": NUMBERS[:1]},
+    ],
     ids=lambda different: next(iter(different)),
 )
-def test_another_task_instance_or_other_people_have_another_key(different: dict[str, Any]) -> None:
+def test_another_task_instance_or_other_recipients_have_another_key(different: dict[str, Any]) -> None:
     assert key(**different) != key()
 
 
 def test_all_tries_have_the_same_key_whatever_the_order_of_the_people() -> None:
-    assert key(try_number=2, not_before=datetime.now(UTC)) == key()
+    assert key(try_number=2, run_started="2026-01-01", not_before=datetime.now(UTC)) == key()
     assert key([*reversed(NUMBERS), NUMBERS[0]]) == key()
+
+
+def message_of(**different: Any) -> Message:
+    """Make a message that an origin has sent."""
+    custom = with_key("key", "mark", Origin(**ORIGIN | different).on_the_message(), None)
+    return Message(id="1", options=Options(custom=custom))
+
+
+UNCLEARED = {"run_started": "2026-01-01T00:00:00+00:00"}
+EARLIER_LIFE = {"run_started": "2025-12-31T00:00:00+00:00"}
+
+
+@pytest.mark.parametrize(
+    ("mine", "sender_of_the_message", "is_mine"),
+    [
+        ({}, {"try_number": 3}, True),
+        ({}, {"installation": "https://staging.example"}, False),
+        ({}, {"run_id": "other"}, False),
+        ({}, {"map_index": 2}, False),
+        (UNCLEARED, UNCLEARED, True),
+        (UNCLEARED, EARLIER_LIFE, False),
+        (UNCLEARED, {}, False),  # sent after a clear, in an earlier life
+        ({}, UNCLEARED, True),  # cleared since
+        ({"run_row": "7"}, {"run_row": "7"} | UNCLEARED, True),
+        ({"run_row": "7"} | UNCLEARED, {"run_row": "7"} | EARLIER_LIFE, True),  # started anew, but not deleted
+        ({"run_row": "7"}, {"run_row": "6"}, False),
+    ],
+)
+def test_a_message_is_from_the_same_life_of_the_same_run(
+    mine: dict[str, Any], sender_of_the_message: dict[str, Any], is_mine: bool
+) -> None:
+    assert Origin(**ORIGIN | mine).may_have_sent(message_of(**sender_of_the_message)) == is_mine
+    assert not Origin(**ORIGIN | mine).may_have_sent(Message(id="2"))
+
+
+def test_the_origin_is_read_from_the_context() -> None:
+    ti = SimpleNamespace(dag_id="dag", run_id="run", task_id="task", try_number=2)
+    run = SimpleNamespace(id=7, start_date=datetime(2026, 1, 1, tzinfo=UTC), clear_number=0, logical_date=None)
+    origin = Origin.of({"ti": ti, "dag_run": run}, "here")
+    assert (origin.installation, origin.map_index, origin.try_number) == ("here", -1, 2)
+    assert (origin.run_row, origin.run_started) == ("7", "2026-01-01T00:00:00+00:00")
+    run.clear_number, run.id = 1, None
+    assert Origin.of({"ti": ti, "dag_run": run}, "here").run_started == ""
+    assert Origin.of({"ti": ti}, "here").run_row == ""
+
+
+def test_the_mark_is_written_before_the_message_is_posted() -> None:
+    store: dict[str, Any] = {}
+
+    class Posting(Hook):
+        def run(self, call: Call[Message]) -> Message:
+            custom = json.loads(json.loads(call.request.body or b"")["options"]["custom"])
+            assert store["written"][0]["marks"] == [custom["airflow"]["mark"]]
+            return Message(id="1")
+
+    writes: list[Any] = store.setdefault("written", [])
+    fake = SimpleNamespace(get=lambda key: None, set=lambda key, value, retention: writes.append(value))
+    ti = SimpleNamespace(dag_id="dag", run_id="run", task_id="task", try_number=1)
+    context: dict[str, Any] = {"ti": ti, "task_state_store": fake}
+    send = ExactlyOnce(Posting(), context, Origin.of(context, "here"), key="mine", sender="Airflow")  # type: ignore[arg-type]
+    content = MessageContent(sender="Airflow", body="Hello", custom=send.custom(None))
+    send.send(calls.send_message(content, [Recipient(NUMBERS[0])]))
+    assert len(writes) == 2  # the announcement and the id
 
 
 class Hook:
@@ -70,12 +142,13 @@ class Hook:
 
 def later_try(hook: Hook, *, seconds_ago: float | None) -> ExactlyOnce:
     last = datetime.now(UTC) - timedelta(seconds=seconds_ago or 0)
-    record = {"key": "mine", "sender": "Airflow", "first": last.isoformat(), "last": last.isoformat()}
+    record = {"key": "mine", "sender": "Airflow", "first": last.isoformat(), "last": last.isoformat(), "marks": ["m"]}
     ti = SimpleNamespace(dag_id="dag", run_id="run", task_id="task", try_number=2)
     context: dict[str, Any] = {"ti": ti, "dag_run": None}
     if seconds_ago is not None:
         context["task_state_store"] = {RECORD: record}
-    return ExactlyOnce(hook, context, key="mine", sender="Airflow", pauses_seconds=(0.0, 1.0))  # type: ignore[arg-type]
+    origin = Origin.of(context, "https://airflow.example")
+    return ExactlyOnce(hook, context, origin, key="mine", sender="Airflow", pauses_seconds=(0.0, 1.0))  # type: ignore[arg-type]
 
 
 def test_what_may_still_be_on_its_way_is_waited_for() -> None:
@@ -131,7 +204,8 @@ def test_on_airflow_2_an_orphan_finds_out_that_it_is_one(try_number: int, state:
 
     ti = InDatabase(dag_id="dag", run_id="run", task_id="task", try_number=1, state="running")
     hook = Hook(Message(id="1"))
-    send = ExactlyOnce(hook, {"ti": ti}, key="mine", sender="Airflow")  # type: ignore[arg-type]
+    origin = Origin.of({"ti": ti}, "https://airflow.example")
+    send = ExactlyOnce(hook, {"ti": ti}, origin, key="mine", sender="Airflow")  # type: ignore[arg-type]
     post = calls.send_message(MessageContent(sender="Airflow", body="Hello"), [Recipient(NUMBERS[0])])
     if may_send:
         assert send.send(post).id == "1"

@@ -58,6 +58,8 @@ class Tries:
 
     :param make: Builds the operator, anew for each try, as Airflow does.
     :param with_task_state: Whether Airflow has a task state store (3.3) or not.
+    :param installation: The base address of its UI.
+    :param life: How often the run was deleted and made anew; what Airflow keeps of it goes with it.
     """
 
     make: Callable[[], Any]
@@ -65,6 +67,8 @@ class Tries:
     with_task_state: bool = True
     retries: int = MAX_TRIES
     number: int = 0
+    installation: str = "https://airflow.example"
+    life: int = 1
     outcomes: list[Outcome] = field(default_factory=list)
 
     def attempt(self, *, kill_at_crossing: int | None = None, kill_at_line: int | None = None) -> Outcome:
@@ -107,9 +111,13 @@ class Tries:
             dag_id="dag", run_id="run", task_id="task", map_index=-1, try_number=self.number, max_tries=self.retries
         )
         ti.xcom_push = lambda key, value: crossings.around(lambda: None)
-        context: dict[str, Any] = {"ti": ti, "dag_run": SimpleNamespace(run_after=datetime(2020, 1, 1, tzinfo=UTC))}
+        os.environ["AIRFLOW__API__BASE_URL"] = os.environ["AIRFLOW__WEBSERVER__BASE_URL"] = self.installation
+        began = datetime(2020, 1, self.life, tzinfo=UTC)
+        run = SimpleNamespace(run_after=datetime(2020, 1, 1, tzinfo=UTC), start_date=began, clear_number=0)
+        context: dict[str, Any] = {"ti": ti, "dag_run": run}
         if self.with_task_state:
-            context["task_state_store"] = _TaskStateFile(self.home / "task_state.json", crossings)
+            kept = f"task state of {self.installation.partition('://')[2]} {self.life}.json"
+            context["task_state_store"] = _TaskStateFile(self.home / kept, crossings)
         lines = _Lines(kill_at_line)
         try:
             operator = self.make()
