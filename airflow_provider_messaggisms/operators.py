@@ -59,7 +59,7 @@ class MessaggiSmsSendOperator(SendingOperator):
 
     :raises ConfigurationError: An argument or the connection is wrong; the text names the field.
     :raises OutcomeUnknownError: No answer, and the gateway does not show the message; the next try looks again.
-    :raises DeliveryError: The gateway calls recipients invalid, and ``on_invalid`` is ``fail`` or nobody is left.
+    :raises DeliveryError: The gateway calls recipients invalid, and ``on_invalid`` is ``fail`` or none is left.
     :raises GatewayError: The gateway refused.
     """
 
@@ -225,11 +225,12 @@ class MessaggiSmsCancelOperator(BaseOperator):
         self.message_id = message_id
         self.if_too_late = if_too_late
         self.messaggisms_conn_id = messaggisms_conn_id
+        with without_retries():  # in a mapped task, this runs in the task
+            check_choice("if_too_late", if_too_late, ("fail", "skip"))
 
     def execute(self, context: Context) -> str:
         """Cancel; return the message's id."""
         with without_retries(self), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
-            check_choice("if_too_late", self.if_too_late, ("fail", "skip"))
             check_message_id(self.message_id)
             asked_before = self._asked_before(context)
             try:

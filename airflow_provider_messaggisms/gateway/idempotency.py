@@ -7,8 +7,8 @@ things there:
 * a **key**: it says what the message is about. All attempts to send the same thing have the same key.
 * a **mark**: it says which POST made the message. It is random, and made right before that POST.
 
-A message with the same key may be somebody else's, such as another Airflow's with the same DAG. A message with our own
-mark is ours.
+A message with the same key may be from another sender, such as another Airflow with the same DAG. A message with our
+own mark is ours.
 
 A search reads the list of messages and then, one by one, those that could be it. It is a generator of calls, so that a
 worker and an event loop search in the same way.

@@ -65,8 +65,9 @@ class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
     :param validate: ``full`` (default) checks that a number is a mobile, fixed or VoIP line of its country;
         ``possible`` only that its length can be right.
     :param idempotency_key: Replaces the key that is derived from dag, run, task, map index and recipients; 1 to 200
-        characters. Later tries of a task look for it, the first try does not, so it does not keep another task or run
-        from sending. It is shown in the log: put no number in it. Templated.
+        characters. Change it to send again on purpose. It keeps no other task or run from sending. Without it, a task
+        that is cleared and finds other recipients sends to those that it has not reached before (Airflow 3.3 and
+        later). It is shown in the log: put no number in it. Templated.
     :param messaggisms_conn_id: Id of the connection. Default ``messaggisms_default``. Templated.
 
     With ``wait_for_delivery=True`` the task ends when the SMS have arrived. See

@@ -45,7 +45,7 @@ def log_summary(summary: dict[str, Any], *, asked_to_test: bool) -> None:
         *(summary[name] for name in ("message_id", "valid", "parts", "price_eur", "credit_eur")),
     )
     if summary["test"]:
-        log.warning("TEST: message %s was simulated, no SMS is sent to anybody (test=True)", summary["message_id"])
+        log.warning("TEST: message %s was simulated, no SMS is sent (test=True)", summary["message_id"])
     elif asked_to_test:
         log.warning(
             "NOT A TEST: despite test=True the gateway did not simulate message %s; SMS may have gone out",
@@ -88,7 +88,7 @@ def check_accepted(summary: dict[str, Any], on_invalid: OnInvalid) -> None:
     text = f"message {summary['message_id']}: the gateway calls {summary['invalid']} recipient(s) invalid"
     text = f"{text}; they get nothing"
     if not summary["valid"]:
-        raise DeliveryError(f"{text}, so nobody was sent to", report=summary)
+        raise DeliveryError(f"{text}, so no recipient was sent to", report=summary)
     if on_invalid != "drop":
         raise DeliveryError(
             f"{text}. {summary['valid']} other(s) were sent to; on_invalid='drop' accepts that", report=summary

@@ -256,7 +256,7 @@ class Transaction:
         if (count := _count(message)) > self._total:
             raise DeliveryError(
                 f"message {message.id} is closed with {count} recipients where there should be {self._total}: the "
-                "gateway handled a call late, and somebody may get it twice"
+                "gateway handled a call late, and a recipient may get it twice"
             )
         if self._guards.is_too_expensive(message):
             log.warning("Message %s costs %s EUR, more than max_price_eur allows", message.id, message.price)
@@ -278,7 +278,7 @@ def check_complete(message: Message, total: int) -> None:
     count = _count(message)
     if count < total:
         raise DeliveryError(
-            f"message {message.id} is closed with {count} of {total} recipients: somebody else closed it. "
+            f"message {message.id} is closed with {count} of {total} recipients: another client closed it. "
             "The others get nothing; send to them with another idempotency_key"
         )
 

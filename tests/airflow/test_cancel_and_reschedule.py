@@ -217,7 +217,7 @@ def test_an_unknown_word_for_too_late_is_refused(
 
 
 @pytest.mark.parametrize("personality", [{}, {"put_status": "201"}, {"repeats": "merged"}], ids=str)
-def test_a_message_is_moved_to_another_day_and_nobody_gets_it_twice(
+def test_a_message_is_moved_to_another_day_and_sent_once(
     personality: dict[str, str], context: dict[str, Any], messaggisms_gateway: Gateway
 ) -> None:
     messaggisms_gateway.reset(personality={"empty_put": "accepted", **personality})

@@ -89,9 +89,7 @@ def test_a_send_tells_the_sensor_its_id_and_airflow_an_account_of_it(
     assert {sms.message_id for sms in messaggisms_gateway.inbox()} == {message_id}
 
 
-def test_recipients_text_and_options_may_come_from_other_tasks_and_from_parameters(
-    run_dag: Run, messaggisms_gateway: Gateway
-) -> None:
+def test_recipients_text_and_options_come_from_tasks_and_parameters(run_dag: Run, messaggisms_gateway: Gateway) -> None:
     params = {"number": "+39 349 123 4568", "city": "Turin", "flash": "True", "priority": 2}
     with DAG("upstream", params=params, user_defined_macros={"shop": lambda: "Bar Sport"}, **START) as dag:
 
@@ -119,9 +117,7 @@ def test_recipients_text_and_options_may_come_from_other_tasks_and_from_paramete
     assert (sms.number, sms.text, sms.flash, sms.price_eur) == ("+39-3491234568", "Bar Sport in Turin", True, 0.1)
 
 
-def test_each_mapped_send_is_a_message_of_its_own_with_its_placeholders_and_its_mask(
-    run_dag: Run, messaggisms_gateway: Gateway
-) -> None:
+def test_each_mapped_send_has_its_own_message_placeholders_and_mask(run_dag: Run, messaggisms_gateway: Gateway) -> None:
     with DAG("mapped", params={"city": "Turin"}, **START) as dag:
         MessaggiSmsSendOperator.partial(
             task_id="literal", sender="Airflow", body="{{name}} in {{ params.city }}"
@@ -215,7 +211,7 @@ def test_retries_are_kept_for_what_they_can_cure(run_dag: Run, messaggisms_gatew
         steps: list[BaseOperator] = [
             operator(task_id="no_credit", **RETRIES),
             operator(task_id="a_wrong_number", recipients="+39 12", trigger_rule="all_done", **RETRIES),
-            operator(task_id="an_unknown_name", body="{{ nobody }}", trigger_rule="all_done", **RETRIES),
+            operator(task_id="an_unknown_name", body="{{ unknown }}", trigger_rule="all_done", **RETRIES),
             operator(task_id="a_lost_request", trigger_rule="all_done", **RETRIES),
             operator(task_id="a_lost_answer", trigger_rule="all_done", recipients="+39 349 123 4568", **RETRIES),
         ]
@@ -275,7 +271,7 @@ def test_no_number_text_or_token_reaches_a_log_an_xcom_or_the_database(
             "dropped": {"recipients": ["{{ too_long() }}", "{{ good() }}"], "on_invalid": "drop"},
             "personal": {"recipients": people, "body": "Dear {{name}}"},
             "wrong_day": {"timestamp_send": "x"},
-            "unknown_name": {"body": "{{ text() }} {{ nobody }}"},
+            "unknown_name": {"body": "{{ text() }} {{ unknown }}"},
             "failing_macro": {"body": TEXT + "{{ text() }} {{ fails() }}"},
             "failing_recipients": {"recipients": ["{{ good() }}", "{{ fails() }}"]},
             "broken_template": {"body": "{{ text() " + TEXT + " }}"},

@@ -35,7 +35,7 @@ def test_what_airflow_shows_of_a_personal_field_is_masked(value: Any, shown: Any
     assert "Anna" not in everything
 
 
-def test_the_view_of_rendered_templates_names_twenty_recipients_and_counts_the_rest() -> None:
+def test_rendered_templates_shows_twenty_recipients_and_counts_the_rest() -> None:
     shown = Personal([f"+39349123{i:04}" for i in range(1000)]).serialize()
     assert len(shown) == 21
     assert shown[-1] == "and 980 more"

@@ -58,7 +58,7 @@ def body_of(body: Any, recipients: Any = None, dag: dict[str, Any] | None = None
         ("Hello\n", "Hello"),  # as Jinja has it
     ],
 )
-def test_a_field_of_a_recipient_stays_a_placeholder_and_all_else_is_airflows(body: str, expected: str) -> None:
+def test_a_recipients_field_stays_a_placeholder_the_rest_is_rendered(body: str, expected: str) -> None:
     assert body_of(body) == expected
 
 
@@ -70,7 +70,7 @@ def test_a_field_that_only_some_recipients_have_stays_a_placeholder_too() -> Non
 
 @pytest.mark.parametrize("name", ["1", "true", "None", "not", "self", "due date", "first-name", "a.b", "it's"])
 @pytest.mark.parametrize("dag", [{}, {"render_template_as_native_obj": True}], ids=["texts", "native"])
-def test_a_field_that_jinja_takes_for_something_else_stays_a_placeholder_too(name: str, dag: dict[str, Any]) -> None:
+def test_a_field_that_jinja_reads_otherwise_stays_a_placeholder_too(name: str, dag: dict[str, Any]) -> None:
     recipients = [{"number": "+39 349 123 4567", "fields": {name: "1", "name": "Anna"}}]
     body = "{{ X }}{% raw %}{{X}}{% endraw %} {{name}}, {{ 2 }} {{ '{{2}}' }} {{ ds }}{# {{X}} #}".replace("X", name)
     assert body_of(body, recipients, dag) == "{{X}}{{X}} {{name}}, 2 {{2}} 2026-05-01".replace("X", name)
@@ -182,7 +182,7 @@ NATIVE: dict[str, Any] = {"render_template_as_native_obj": True}
 @pytest.mark.parametrize(
     "text", ["12.50", "1_000", "+393491234567", "007", "True", "'Hello'", "[1, 2]", "None", "1e3", "{{name}}", "Hello"]
 )
-def test_a_text_is_no_number_and_no_list_where_the_dag_renders_native_objects(text: str) -> None:
+def test_native_rendering_makes_no_number_or_list_of_a_text(text: str) -> None:
     assert body_of(text, dag=NATIVE) == text
     assert body_of("{{ params.text }}", dag=NATIVE, params={"text": text}) == text
 
@@ -201,13 +201,13 @@ def test_a_number_keeps_its_plus_where_the_dag_renders_native_objects() -> None:
 
 
 @pytest.mark.parametrize("people", ["+393491234567,+447400123456", "+393491234567, 12.5", "+393491234567,"])
-def test_numbers_with_commas_keep_their_plus_where_the_dag_renders_native_objects(people: str) -> None:
+def test_native_rendering_keeps_the_plus_of_numbers_with_commas(people: str) -> None:
     for written in (people, "{{ params.people }}"):
         operator = rendered("Hello", written, NATIVE, params={"people": people})
         assert personal_value(operator.recipients) == [one.strip() for one in people.split(",") if one]
 
 
-def test_a_template_may_give_a_list_of_recipients_where_the_dag_renders_native_objects() -> None:
+def test_native_rendering_may_give_a_list_of_recipients() -> None:
     operator = rendered("Dear {{name}}", "{{ params.people }}", NATIVE, params={"people": [ANNA, BEN]})
     assert personal_value(operator.recipients) == [ANNA, BEN]
     assert personal_value(operator.body) == "Dear {{name}}"
@@ -269,7 +269,7 @@ def test_a_list_that_a_template_made_a_text_of_is_a_list_again() -> None:
 # --- what is shown ----------------------------------------------------------------------------------------------------
 
 
-def test_what_airflow_shows_of_the_other_options_is_readable_but_for_numbers() -> None:
+def test_airflow_shows_the_other_options_with_numbers_masked() -> None:
     custom = {
         "phone": "{{ params.phone }}",
         "to": [393491234567, "+39 349 123 4567"],
@@ -300,7 +300,7 @@ def test_the_same_text_in_two_fields_is_hidden_in_the_personal_one_only() -> Non
 
 BROKEN = {
     "a division by zero": "{{ 1 / 0 }}",
-    "an unknown name": "{{ nobody }}",
+    "an unknown name": "{{ unknown }}",
     "an unknown filter": "{{ ds | nofilter }}",
     "an unknown tag": "{% Secretword %}",
     "an open brace": "{{ ds. Secretword",
@@ -341,7 +341,7 @@ class Rota:
         return "Rota(+39 349 123 4567, Secretword)"
 
 
-def test_a_function_that_fails_is_shown_to_nobody_and_its_error_comes_up_where_the_field_is_needed(
+def test_the_error_of_a_function_comes_up_where_the_field_is_needed(
     said: Callable[[], str],
 ) -> None:
     for operator in (rendered("Hello", Rota()), rendered(Rota())):

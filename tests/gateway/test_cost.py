@@ -19,11 +19,11 @@ def count_parts(body: str, people: Iterable[Mapping[str, str]]) -> PartsCounter:
     return cost.count_parts(body, [Recipient("+39-3491234567", fields) for fields in people])
 
 
-NOBODY: Mapping[str, str] = {}
+NO_FIELDS: Mapping[str, str] = {}
 
 
-def test_a_text_without_fields_takes_the_same_for_everybody() -> None:
-    body, cost = count_parts("x" * 161, [NOBODY] * 3).fitted(None, "fail")
+def test_a_text_without_fields_takes_the_same_for_all() -> None:
+    body, cost = count_parts("x" * 161, [NO_FIELDS] * 3).fitted(None, "fail")
     assert body == "x" * 161
     assert cost == Cost(3, 6, ("GSM-7",))
 
@@ -42,7 +42,7 @@ def test_one_name_beyond_gsm7_makes_one_sms_dearer() -> None:
 
 def test_a_text_that_is_too_long_fails_and_says_what_to_do() -> None:
     with pytest.raises(ConfigurationError, match=r"2 SMS parts in GSM-7, max_parts allows 1; .*on_too_long='fit'"):
-        count_parts("x" * 161, [NOBODY]).fitted(1, "fail")
+        count_parts("x" * 161, [NO_FIELDS]).fitted(1, "fail")
 
 
 def test_a_text_that_is_too_long_for_one_recipient_fails() -> None:
@@ -51,7 +51,7 @@ def test_a_text_that_is_too_long_for_one_recipient_fails() -> None:
 
 
 def test_it_is_cut_to_fit_and_nothing_is_said_that_is_not_known() -> None:
-    body, cost = count_parts("x" * 500, [NOBODY] * 3).fitted(2, "fit")
+    body, cost = count_parts("x" * 500, [NO_FIELDS] * 3).fitted(2, "fit")
     assert measure(body).parts == 2
     assert cost == Cost(3, 6, ("GSM-7",), exact=False)
 
@@ -64,12 +64,12 @@ def test_a_text_beyond_gsm7_is_made_plain_where_the_fields_allow_it() -> None:
 
 
 def test_what_fits_is_not_touched() -> None:
-    body, cost = count_parts("“quoted” " * 5, [NOBODY]).fitted(1, "fit")
+    body, cost = count_parts("“quoted” " * 5, [NO_FIELDS]).fitted(1, "fit")
     assert body == "“quoted” " * 5
     assert cost == Cost(1, 1, ("UCS-2",))
 
 
-def test_nobody_takes_nothing() -> None:
+def test_no_recipients_take_no_parts() -> None:
     assert count_parts("{{name}}", []).fitted(1, "fail")[1] == Cost(0, 0, ())
 
 
@@ -81,7 +81,7 @@ _VALUES = st.text(st.sampled_from("ab€{}~é’ł🔥中 "), max_size=30)
     people=st.lists(st.fixed_dictionaries({"name": _VALUES, "city": _VALUES}), min_size=1, max_size=5),
     max_parts=st.integers(1, 4),
 )
-def test_it_fits_for_everybody_whatever_they_are_called(
+def test_it_fits_for_all_recipients_whatever_their_names(
     words: list[str], people: list[dict[str, str]], max_parts: int
 ) -> None:
     text = "".join(words)

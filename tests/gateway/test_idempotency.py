@@ -103,11 +103,11 @@ def test_only_messages_of_the_sender_are_read_and_those_that_name_none() -> None
     shelf = Shelf(
         listed("theirs", sender="Marketing"),
         listed("ours", sender=" airflow "),
-        listed("nobodys", sender=None),
-        messages=full("theirs", "ours", "nobodys"),
+        listed("unnamed", sender=None),
+        messages=full("theirs", "ours", "unnamed"),
     )
     assert shelf.search(sender="Airflow") is None
-    assert set(shelf.read) == {"ours", "nobodys"}
+    assert set(shelf.read) == {"ours", "unnamed"}
 
 
 def test_only_messages_since_the_instant_are_read_give_or_take_the_clocks() -> None:

@@ -13,7 +13,7 @@ from tests.airflow.sending.impatient import MessaggiSmsSendTransactionOperator
 PERSONALITIES = [
     {switch: value} for switch, values in Personality.choices().items() if switch != "send_times" for value in values
 ]
-"""What nobody documents, one switch after the other, either way."""
+"""What is undocumented, one switch after the other, either way."""
 
 
 def people(count: int) -> list[str]:

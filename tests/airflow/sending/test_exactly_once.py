@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow import __version__ as airflow_version
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from tests.airflow.sending.impatient import MessaggiSmsSendOperator, MessaggiSmsSendTransactionOperator
@@ -321,7 +322,8 @@ def test_killed_at_any_border_to_airflow_each_sms_is_sent_once(
         with_task_state,
         lambda tries, point: tries.attempt(kill_at_crossing=point),
     )
-    assert kills == crossings
+    page = 2 if airflow_version.startswith("2.") else 0  # the XCom "page"
+    assert kills == crossings + page
 
 
 @pytest.mark.parametrize("operator", OPERATORS)

@@ -44,7 +44,7 @@ class Killed(BaseException):
 
 @dataclass
 class Habits:
-    """What nobody outside the vendor knows."""
+    """What is unknown outside the vendor."""
 
     newest_first: bool = True
     custom_as_object: bool = True
@@ -254,7 +254,7 @@ class Actor:
 
 
 def play(actors: list[Actor], turns: list[int], until: Callable[[], bool]) -> None:
-    """Let the actors try in turns, whoever is not green, until a condition holds."""
+    """Let the actors that are not green try in turns until a condition holds."""
     while not until():
         waiting = [actor for actor in actors if not actor.is_green]
         waiting[(turns.pop(0) if turns else 0) % len(waiting)].attempt()

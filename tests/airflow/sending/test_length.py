@@ -51,9 +51,7 @@ def test_parts_encoding_and_price_are_told_before_the_text_goes(
     assert "SMS part(s), price" not in told
 
 
-def test_a_price_that_nobody_knows_is_not_made_up(
-    send: Callable[..., None], messaggisms_gateway: Gateway, said: Said
-) -> None:
+def test_an_unknown_price_is_not_made_up(send: Callable[..., None], messaggisms_gateway: Gateway, said: Said) -> None:
     send(body="’")
     assert "2 SMS part(s) in UCS-2, price unknown before the gateway quotes it" in said()
 
@@ -116,7 +114,7 @@ def test_a_file_counts_row_by_row(messaggisms_gateway: Gateway, context: Any, pe
     assert context["ti"].xcoms["message"]["parts"] == 3
 
 
-def test_a_text_is_cut_for_everybody_in_a_file(messaggisms_gateway: Gateway, context: Any, people: Path) -> None:
+def test_a_text_is_cut_for_all_recipients_in_a_file(messaggisms_gateway: Gateway, context: Any, people: Path) -> None:
     MessaggiSmsSendTransactionOperator(
         task_id="send",
         sender="Airflow",

@@ -26,7 +26,7 @@ from tests.airflow.sending.impatient import MessaggiSmsSendOperator, MessaggiSms
 from tests.airflow.sending.many import PERSONALITIES
 
 NUMBER = "+39 349 123 4567"
-SOMEBODY_ELSE = "+39 349 123 4568"
+OTHER_NUMBER = "+39 349 123 4568"
 INVALID = "+39 349 123 0009"
 """The gateway calls numbers with these last digits invalid."""
 
@@ -158,7 +158,7 @@ def test_a_simulation_is_said_out_loud(
     assert context["ti"].xcoms["message"]["test"] is True
     log = said()
     assert "TEST: message" in log
-    assert "no SMS is sent to anybody" in log
+    assert "no SMS is sent" in log
     assert "warning" in log.lower()
 
 
@@ -170,7 +170,7 @@ def test_a_simulation_is_said_out_loud(
         ({"test": False}, False, "NOT A TEST: despite test=True the gateway did not simulate message m1"),
     ],
 )
-def test_a_simulation_is_said_by_what_was_asked_for_unless_the_gateway_contradicts(
+def test_a_simulation_is_reported_as_asked_unless_the_gateway_disagrees(
     answer: dict[str, Any],
     simulated: bool,
     told: str,
@@ -197,7 +197,7 @@ def test_a_simulation_is_said_by_what_was_asked_for_unless_the_gateway_contradic
         ({"body": "half \ud83d"}, "body: the text holds half a character, which cannot be sent"),
         ({"body": "Dear {{name}}"}, "body: the template cannot be rendered: 'name' is undefined"),
         (
-            {"body": "{{name}}", "recipients": [{"number": NUMBER, "fields": {"name": "x"}}, SOMEBODY_ELSE]},
+            {"body": "{{name}}", "recipients": [{"number": NUMBER, "fields": {"name": "x"}}, OTHER_NUMBER]},
             "body: the placeholder {{name}} has no field of that name for recipients[1] (+39-*******568)",
         ),
         (
@@ -302,13 +302,13 @@ def test_dropped_recipients_are_named_masked_and_counted(
     assert "Secretword" not in log
 
 
-def test_dropping_everybody_is_an_error(context: dict[str, Any], messaggisms_gateway: Gateway) -> None:
+def test_dropping_all_recipients_is_an_error(context: dict[str, Any], messaggisms_gateway: Gateway) -> None:
     with pytest.raises(ConfigurationError, match=r"^recipients: none of the 2 is valid; the first: recipients\[0\]"):
         send(context, recipients=["+39 12", "+39 13"], on_invalid="drop")
     assert messaggisms_gateway.requests() == []
 
 
-def test_a_number_that_the_gateway_calls_invalid_fails_the_task_which_says_that_the_others_were_sent_to(
+def test_an_invalid_number_fails_the_task_and_the_others_were_sent_to(
     context: dict[str, Any], messaggisms_gateway: Gateway
 ) -> None:
     with pytest.raises(DeliveryError, match=r"calls 1 recipient\(s\) invalid; .* 1 other\(s\) were sent to") as caught:
@@ -320,7 +320,7 @@ def test_a_number_that_the_gateway_calls_invalid_fails_the_task_which_says_that_
     assert "1230009" not in plain(caught.value)
 
 
-def test_a_number_that_the_gateway_calls_invalid_is_reported_where_dropping_is_wanted(
+def test_an_invalid_number_is_reported_where_dropping_is_wanted(
     context: dict[str, Any], messaggisms_gateway: Gateway, said: Callable[[], str]
 ) -> None:
     send(context, recipients=[INVALID, NUMBER], on_invalid="drop")
@@ -332,7 +332,7 @@ def test_a_number_that_the_gateway_calls_invalid_is_reported_where_dropping_is_w
 def test_a_message_without_any_valid_recipient_is_a_failure_in_any_case(
     on_invalid: str, context: dict[str, Any], messaggisms_gateway: Gateway
 ) -> None:
-    with pytest.raises(DeliveryError, match=r"nobody was sent to"):
+    with pytest.raises(DeliveryError, match=r"no recipient was sent to"):
         send(context, recipients=INVALID, on_invalid=on_invalid)
     assert messaggisms_gateway.inbox() == []
 
@@ -364,7 +364,7 @@ def test_a_later_try_finds_what_was_sent_whatever_the_gateway_is_like(
         del context["task_state_store"]
     with MessaggiSmsHook() as hook:
         for custom in (None, "airflow", {"airflow": {"key": "another"}}, [1]):
-            hook.send_message(sender="Airflow", body="Hello", recipients=SOMEBODY_ELSE, custom=custom)
+            hook.send_message(sender="Airflow", body="Hello", recipients=OTHER_NUMBER, custom=custom)
     messaggisms_gateway.fail_next("drop_after", method="POST")
     with pytest.raises(OutcomeUnknownError):
         send(context, kind=WithoutAnotherLook)

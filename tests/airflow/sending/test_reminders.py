@@ -189,7 +189,7 @@ def test_a_retry_after_midnight_does_not_close_a_transaction_that_is_open(
     context["ti"].try_number = 2
     with pytest.raises(ConfigurationError, match="is past"):
         send(context, "transaction", timestamp_send="2020-01-01")
-    assert left_open(messaggisms_gateway) == []  # nor does anybody come back to it
+    assert left_open(messaggisms_gateway) == []  # no later try comes back to it
 
 
 # --- to the second ----------------------------------------------------------------------------------------------------

@@ -158,7 +158,7 @@ def test_what_may_still_be_on_its_way_is_waited_for() -> None:
     assert hook.found == []
 
 
-@pytest.mark.parametrize("seconds_ago", [60, None], ids=["long ago", "nobody knows when"])
+@pytest.mark.parametrize("seconds_ago", [60, None], ids=["long ago", "unknown"])
 def test_what_is_not_there_after_a_while_is_not_waited_for(seconds_ago: float | None) -> None:
     hook = Hook(None, Message(id="1"))
     assert later_try(hook, seconds_ago=seconds_ago).find_earlier() is None
@@ -197,7 +197,7 @@ def test_a_sender_that_changes_between_two_tries_hides_nothing(messaggisms_gatew
 )
 def test_on_airflow_2_an_orphan_finds_out_that_it_is_one(try_number: int, state: str | None, may_send: bool) -> None:
     class InDatabase(SimpleNamespace):
-        """A task instance as Airflow 2 has it, whose row somebody else has changed since."""
+        """A task instance as Airflow 2 has it, whose row has been changed since."""
 
         def refresh_from_db(self) -> None:
             self.try_number, self.state = try_number, state

@@ -58,7 +58,7 @@ def test_a_later_try_adds_only_the_missing(
 
 
 @pytest.mark.parametrize("personality", PERSONALITIES, ids=str)
-def test_a_lost_answer_to_any_call_sends_to_nobody_twice(
+def test_a_lost_answer_to_any_call_sends_to_no_recipient_twice(
     personality: dict[str, str], context: dict[str, Any], messaggisms_gateway: Gateway
 ) -> None:
     messaggisms_gateway.reset(personality=personality)
@@ -80,16 +80,14 @@ def test_a_try_after_the_end_adopts_the_message(
 
 
 @pytest.mark.personality(empty_put="accepted")
-def test_an_open_message_with_everybody_in_it_is_closed(context: dict[str, Any], messaggisms_gateway: Gateway) -> None:
+def test_an_open_message_with_all_recipients_is_closed(context: dict[str, Any], messaggisms_gateway: Gateway) -> None:
     context["ti"].max_tries = 8
     fill_without_closing(context, messaggisms_gateway)
     again(context)
     assert phones(messaggisms_gateway) == Counter(people(5))
 
 
-def test_where_the_gateway_refuses_to_close_it_without_a_further_recipient_it_is_built_anew(
-    context: dict[str, Any], messaggisms_gateway: Gateway
-) -> None:
+def test_a_message_that_cannot_be_closed_is_built_anew(context: dict[str, Any], messaggisms_gateway: Gateway) -> None:
     messaggisms_gateway.reset(personality={"empty_put": "refused"})
     context["ti"].max_tries = 8
     fill_without_closing(context, messaggisms_gateway)
@@ -136,11 +134,11 @@ def test_a_message_with_a_recipient_twice_is_thrown_away_and_built_anew(
 
 
 @pytest.mark.personality(empty_put="accepted")
-def test_a_message_that_somebody_else_closed_early_is_red_and_stays_closed(
+def test_a_message_that_another_client_closed_is_red_and_stays_closed(
     context: dict[str, Any], messaggisms_gateway: Gateway
 ) -> None:
     class Closing(dict[str, Any]):
-        """A task state during whose writing somebody else closes the message."""
+        """A task state during whose writing another client closes the message."""
 
         def set(self, key: str, value: Any, *, retention: Any = None) -> None:
             was_open = not self.get(key, {}).get("message_id")
@@ -150,7 +148,7 @@ def test_a_message_that_somebody_else_closed_early_is_red_and_stays_closed(
                     hook.update_message(value["message_id"], transaction=False)
 
     context["task_state_store"] = Closing()
-    with pytest.raises(MessaggiSmsError, match=r"is closed with 2 of 5 recipients: somebody else closed it") as caught:
+    with pytest.raises(MessaggiSmsError, match=r"is closed with 2 of 5 recipients: another client closed it") as caught:
         execute(context, recipients=people(5))
     assert isinstance(caught.value, AirflowFailException)
     assert phones(messaggisms_gateway) == Counter(people(2))
@@ -181,12 +179,12 @@ def test_a_recipient_who_came_in_twice_with_the_close_is_told_of(
         execute(context)
 
 
-def test_a_text_with_other_placeholders_is_not_filled_with_the_fields_of_the_one_before(
+def test_a_text_with_other_placeholders_replaces_the_open_message(
     context: dict[str, Any], messaggisms_gateway: Gateway
 ) -> None:
     def named(field: str) -> dict[str, Any]:
-        everybody = [{"number": number, "fields": {field: f"P{i}"}} for i, number in enumerate(people(5))]
-        return {"recipients": everybody, "body": "{% raw %}Hello {{" + field + "}}{% endraw %}"}
+        everyone = [{"number": number, "fields": {field: f"P{i}"}} for i, number in enumerate(people(5))]
+        return {"recipients": everyone, "body": "{% raw %}Hello {{" + field + "}}{% endraw %}"}
 
     def run(field: str) -> None:
         operator = transaction(**named(field))
@@ -229,7 +227,7 @@ def test_what_the_last_try_leaves_open_is_deleted(
     ],
     ids=["max_parts", "sender", "body", "recipients"],
 )
-def test_what_an_earlier_try_left_open_is_deleted_when_a_later_one_cannot_even_begin(
+def test_an_open_message_is_deleted_when_a_later_try_cannot_begin(
     argument: dict[str, Any], with_task_state: bool, context: dict[str, Any], messaggisms_gateway: Gateway
 ) -> None:
     if not with_task_state:
@@ -237,7 +235,7 @@ def test_what_an_earlier_try_left_open_is_deleted_when_a_later_one_cannot_even_b
     interrupted(context, messaggisms_gateway)
     with pytest.raises(ConfigurationError):
         again(context, **argument)
-    # Without task state nobody knows what to search for before recipients and sender are read.
+    # Without task state it is unknown what to search for before recipients and sender are read.
     unknown = not with_task_state and not argument.keys().isdisjoint(("recipients", "sender"))
     assert len(left_open(messaggisms_gateway)) == unknown
 

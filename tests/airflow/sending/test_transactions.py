@@ -64,7 +64,7 @@ def test_a_message_to_many_arrives_whatever_the_gateway_is_like(
     assert len(messaggisms_gateway.requests()) == 3
 
 
-def test_every_call_carries_somebody(context: dict[str, Any], messaggisms_gateway: Gateway) -> None:
+def test_every_call_carries_a_recipient(context: dict[str, Any], messaggisms_gateway: Gateway) -> None:
     messaggisms_gateway.reset(personality={"empty_put": "refused", "put_status": "200"})
     for count in (2, 3, 4):
         execute(context, recipients=people(count), idempotency_key=f"key {count}")
@@ -177,7 +177,7 @@ INVALID = "+393491230009"
 
 
 @pytest.mark.parametrize("position", [0, 2], ids=["first chunk", "second chunk"])
-def test_a_number_that_the_gateway_calls_invalid_stops_the_message_before_anybody_has_it(
+def test_an_invalid_number_stops_the_message_before_it_goes_out(
     position: int, context: dict[str, Any], messaggisms_gateway: Gateway
 ) -> None:
     recipients = people(5)
@@ -238,10 +238,10 @@ def test_the_price_is_projected_from_those_who_pay_for_it() -> None:
 def test_the_price_of_texts_of_many_lengths_is_projected_from_their_parts(
     context: dict[str, Any], messaggisms_gateway: Gateway, said: Callable[[], str]
 ) -> None:
-    everybody = [
+    everyone = [
         {"number": number, "fields": {"name": "N" * (1 if i < 2 else 400)}} for i, number in enumerate(people(4))
     ]
-    arguments: dict[str, Any] = {"recipients": everybody, "body": "{{name}}"}
+    arguments: dict[str, Any] = {"recipients": everyone, "body": "{{name}}"}
     with pytest.raises(ConfigurationError, match=r"quotes 0.10 EUR for 2 recipients, so 0.40 EUR for all 4"):
         execute(context, **arguments, max_price_eur=0.39)
     assert phones(messaggisms_gateway) == Counter()
