@@ -23,7 +23,7 @@ def test_parts_of_a_report_are_arguments_of_the_next_task(run_dag: Run, messaggi
     with DAG("parts", schedule=None, start_date=datetime(2020, 1, 1, tzinfo=UTC)) as dag:
         send = MessaggiSmsSendOperator(task_id="send", sender="Airflow", body="Hello", recipients=NUMBERS)
         message_id = cast("str", send.output)
-        wait = MessaggiSmsDeliverySensor(task_id="wait", message_id=message_id, min_delivered=0, poke_interval=0.1)
+        wait: Any = MessaggiSmsDeliverySensor(task_id="wait", message_id=message_id, min_delivered=0, poke_interval=0.1)
 
         @task
         def time_passes() -> None:
@@ -50,12 +50,12 @@ def test_parts_of_a_report_are_arguments_of_the_next_task(run_dag: Run, messaggi
 
 @pytest.mark.parametrize("pushed", [True, False])
 def test_a_wait_that_was_deferred_pushes_the_parts_too(context: dict[str, Any], pushed: bool) -> None:
-    sensor = MessaggiSmsDeliverySensor(task_id="wait", message_id="m1", do_xcom_push=pushed)
+    sensor: Any = MessaggiSmsDeliverySensor(task_id="wait", message_id="m1", do_xcom_push=pushed)
     sensor.execute_complete(context, EVENT)
     assert context["ti"].xcoms == (PARTS if pushed else {})
 
 
 def test_a_send_that_waits_pushes_the_parts_beside_its_report(context: dict[str, Any]) -> None:
-    send = MessaggiSmsSendOperator(task_id="send", body="Hello", recipients=NUMBERS, wait_for_delivery=True)
+    send: Any = MessaggiSmsSendOperator(task_id="send", body="Hello", recipients=NUMBERS, wait_for_delivery=True)
     send.execute_complete(context, EVENT)
     assert context["ti"].xcoms == {"delivery": EVENT["report"], **PARTS}
