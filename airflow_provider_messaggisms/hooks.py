@@ -35,6 +35,7 @@ from airflow_provider_messaggisms.gateway.settings import FIELDS, Settings
 from airflow_provider_messaggisms.gateway.steps import Step, Steps, arun_steps, run_steps
 from airflow_provider_messaggisms.gateway.token_calls import describe, get_wallet_credit
 from airflow_provider_messaggisms.gateway.wire import Call, Response
+from airflow_provider_messaggisms.metrics import Metrics, environment_of
 
 if TYPE_CHECKING:
     # Imported where they are needed: every parse of a DAG file imports this module.
@@ -424,7 +425,9 @@ class MessaggiSmsHook(BaseHook):
 
     def _attempts(self, call: Call[T], refusals: Refusals) -> Attempts[T]:
         left = partial(_left_until, self._end_of(call))
-        around = Surroundings(self.retry_policy, refusals, left, time.monotonic, random.random, self.log.warning)
+        around = Surroundings(
+            self.retry_policy, refusals, left, time.monotonic, random.random, self.log.warning, self._failed
+        )
         return attempts(call, around)
 
     def _heard(self, response: Response, value: Any) -> None:
@@ -447,3 +450,15 @@ class MessaggiSmsHook(BaseHook):
 
     async def _aperform(self, step: Step) -> Any:
         return await (self.arun(step) if isinstance(step, Call) else asyncio.sleep(step.seconds))
+
+    def _failed(self, error: MessaggiSmsError, is_repeated: bool) -> None:
+        self.metrics().failed(error, is_repeated)
+
+    def metrics(self, *, dag_id: str | None = None, task_id: str | None = None) -> Metrics:
+        """
+        Return what counts for this connection, in Airflow's own metrics.
+
+        :param dag_id: Default: that of the task which this process runs, if it runs one; ``task_id`` likewise.
+        """
+        environment = environment_of(self.settings)  # read before the first call
+        return Metrics.of(self.messaggisms_conn_id, environment, dag_id=dag_id, task_id=task_id)

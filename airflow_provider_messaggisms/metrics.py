@@ -10,7 +10,7 @@ messaggisms.parts_sent                 counter  SMS parts of these
 messaggisms.price_eur                  counter  price of these, in EUR without VAT
 messaggisms.recipients_delivered       counter  recipients who had their SMS when a wait ended
 messaggisms.recipients_failed.STATE    counter  recipients who could not get it, by the state of their report
-messaggisms.delivery_seconds           timer    from the send to the delivery, in a wait that ended well (in ms)
+messaggisms.delivery_seconds           timer    from the first send to the last delivery that a wait has seen (in ms)
 messaggisms.waits_held.HOST            gauge    deferred waits that a triggerer holds now
 messaggisms.alarms_sent                counter  alarms that went out
 messaggisms.alarms_silenced            counter  alarms that an earlier one had told already
@@ -39,6 +39,7 @@ import msgspec
 
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError
 from airflow_provider_messaggisms.gateway.addresses import HOSTS
+from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -88,44 +89,39 @@ class Metrics(msgspec.Struct, frozen=True):
         }
         return cls({name: tag for name, tag in tags.items() if tag})
 
-    def sent(self, *, recipients: int, parts: int | None, price_eur: float | None) -> None:
+    def sent(self, message: Message) -> None:
         """Count a message that went out."""
         self._count("messages_sent")
-        self._count("recipients_sent", recipients)
-        self._count("parts_sent", parts)
-        self._count("price_eur", price_eur)
+        self._count("recipients_sent", message.recipients.valid.count)
+        self._count("parts_sent", message.statistics.sms_total)
+        self._count("price_eur", message.price)
 
-    def delivered(self, report: Mapping[str, Any], seconds: float | None = None) -> None:
-        """
-        Count what a wait found out.
-
-        :param report: The delivery report (see ``gateway.delivery``).
-        :param seconds: From the send to the delivery, if that is known.
-        """
-        self._count("recipients_delivered", report["delivered"])
-        left = report["failed_count"]
-        for state, count in report["states"].items():
+    def delivered(self, report: Mapping[str, Any]) -> None:
+        """Count what a wait has found out: its delivery report (see ``gateway.delivery``)."""
+        self._count("recipients_delivered", report.get("delivered"))
+        left = report.get("failed_count", 0)
+        for state, count in report.get("states", {}).items():
             if _FAILED_STATE.fullmatch(state):
                 self._count(f"recipients_failed.{state}", count)
                 left -= count
         self._count(f"recipients_failed.{_OTHER}", left)
-        if seconds is not None:
-            self._emit("timing", "delivery_seconds", timedelta(seconds=seconds))
+        if report.get("seconds") is not None:
+            self._emit("timing", "delivery_seconds", timedelta(seconds=report["seconds"]))
 
     def waits(self, held: int) -> None:
         """Tell how many waits this triggerer holds."""
         host = re.sub(r"[^A-Za-z0-9_-]", "_", socket.gethostname())
         self._emit("gauge", f"waits_held.{host}", held)
 
-    def alarm_sent(self) -> None:
-        """Count an alarm that went out."""
-        self._count("alarms_sent")
+    def alarm(self, sent: Message | None) -> None:
+        """Count an alarm: the message that went out, or ``None`` if it stayed silent."""
+        if sent is None:
+            self._count("alarms_silenced")
+        elif not sent.test:
+            self._count("alarms_sent")
+            self.sent(sent)
 
-    def alarm_silenced(self) -> None:
-        """Count an alarm that stayed silent."""
-        self._count("alarms_silenced")
-
-    def failed(self, error: MessaggiSmsError, *, is_repeated: bool) -> None:
+    def failed(self, error: MessaggiSmsError, is_repeated: bool) -> None:
         """Count a request that failed."""
         self._count(f"gateway_errors.{type(error).__name__}")
         self._count("retries", int(is_repeated))

@@ -14,6 +14,7 @@ from airflow_provider_messaggisms.arguments import seconds_of
 from airflow_provider_messaggisms.gateway.message_id import check_message_id
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.links import link_to_message
+from airflow_provider_messaggisms.metrics import environment_of
 from airflow_provider_messaggisms.permanent_errors import without_retries
 from airflow_provider_messaggisms.waiting.waiting_operator import WaitingOperator
 
@@ -44,7 +45,8 @@ class MessaggiSmsDeliverySensor(ChoosesPokeIntervals, BaseSensorOperator, Waitin
     deferred, the sensor comes to the same end in the same time.
 
     The report is the sensor's XCom: plain JSON with a summary in words, counts per state, the price, and for each
-    failed recipient its index, masked number, state and reason.
+    failed recipient its index, masked number, state and reason. Its ``states``, ``failed`` and ``summary`` are XComs
+    too, so that ``wait.output["failed"]`` works as an argument of the next task.
 
     :param message_id: The gateway's id, as ``MessaggiSmsSendOperator`` returns it. Templated.
     :param messaggisms_conn_id: Id of the connection. Default ``messaggisms_default``. Templated.
@@ -101,6 +103,7 @@ class MessaggiSmsDeliverySensor(ChoosesPokeIntervals, BaseSensorOperator, Waitin
                 self._pokes.hook.close()
                 self._pokes = None
         self.log.info("%s", report["summary"])
+        self.push_parts(context, report)
         return report
 
     def poke(self, context: Context) -> PokeReturnValue:
@@ -110,19 +113,22 @@ class MessaggiSmsDeliverySensor(ChoosesPokeIntervals, BaseSensorOperator, Waitin
             return PokeReturnValue(is_done=False)  # Airflow raises its timeout after this
         with without_retries(self):
             hook, poller = self._pokes = pokes or self._begin(context)
-            report = hook.run_steps(poller.poll(time.time()))
+            environment = environment_of(hook.settings)
+            report = self.counted(context, environment, lambda: hook.run_steps(poller.poll(time.time())))
         if report is None and self.deferrable:
-            self.defer_wait(poller.remaining_wait())
+            self.defer_wait(poller.remaining_wait(), hook.settings)
         return PokeReturnValue(is_done=report is not None, xcom_value=report)
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Go on when the trigger has told how the wait ended; return the report."""
         try:
-            return self.report_of(context, event, self.message_id)
+            report = self.report_of(context, event, self.message_id)
         except Exception as error:
             if self.never_fail:  # Airflow 2.11 heeds only soft_fail here
                 raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
             raise
+        self.push_parts(context, report)
+        return report
 
     def next_poke_interval(self, passed: float, airflows: float) -> float:
         """Return the pause before the next poll, poked or rescheduled; never beyond the timeout."""

@@ -26,6 +26,7 @@ class MessaggiSmsDeliveryTrigger(BaseTrigger):
     :param messaggisms_conn_id: Id of the connection.
     :param wait: What to wait for: the fields of ``gateway.polling.Wait``, as its ``to_json()`` returns them.
     :param handover_seconds: Least seconds before it tells anything (see ``waiting.trigger_event``). Default 5.
+    :param environment: Goes into what it tells: which of the vendor's hosts this is, for metrics.
     :param flat: Instead of ``wait``, its fields one by one, with instants as ISO 8601 texts with offset:
         ``message_id``, ``since``, ``deadline``, ``min_delivered``, ``accept_delivered_to_operator``, ``poke_interval``,
         ``outage_tolerance`` and ``not_before``. A trigger that was stored in this form before an upgrade goes on.
@@ -37,12 +38,14 @@ class MessaggiSmsDeliveryTrigger(BaseTrigger):
         messaggisms_conn_id: str,
         wait: dict[str, Any] | None = None,
         handover_seconds: float = trigger_event.HANDOVER_SECONDS,
+        environment: str = "",
         **flat: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.messaggisms_conn_id = messaggisms_conn_id
         self.wait = _from_flat(**flat) if wait is None else wait
         self.handover_seconds = handover_seconds
+        self.environment = environment
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what it takes to begin anew in another process."""
@@ -52,6 +55,7 @@ class MessaggiSmsDeliveryTrigger(BaseTrigger):
                 "messaggisms_conn_id": self.messaggisms_conn_id,
                 "wait": self.wait,
                 "handover_seconds": self.handover_seconds,
+                "environment": self.environment,
             },
         )
 
@@ -66,8 +70,8 @@ class MessaggiSmsDeliveryTrigger(BaseTrigger):
         try:
             report = await self._report(Wait.from_json(self.wait))
         except MessaggiSmsError as error:
-            return trigger_event.failed(error)
-        return trigger_event.time_is_up() if report is None else trigger_event.delivered(report)
+            return trigger_event.failed(error, self.environment)
+        return trigger_event.time_is_up() if report is None else trigger_event.delivered(report, self.environment)
 
     async def _report(self, wait: Wait) -> dict[str, Any] | None:
         """Poll until the end; return ``None`` at the deadline, even if a request is under way then."""

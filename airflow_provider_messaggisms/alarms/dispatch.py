@@ -30,7 +30,9 @@ def dispatch(
     settings = bounded(lambda: hook.settings, occasion.handover, _no_connection(occasion.handover))
     deadline = new_deadline()
     alarm = make_alarm(request, occasion, settings)
-    report(alarm, bounded(lambda: _send(hook, alarm, deadline), deadline, _may_be_lost(deadline)))
+    result = bounded(lambda: _send(hook, alarm, deadline), deadline, _may_be_lost(deadline))
+    _count(hook, occasion, result)
+    report(alarm, result)
 
 
 async def adispatch(
@@ -40,7 +42,9 @@ async def adispatch(
     settings = await abounded(hook.asettings(), occasion.handover, _no_connection(occasion.handover))
     deadline = new_deadline()
     alarm = await in_thread(make_alarm, request, occasion, settings)
-    report(alarm, await abounded(_asend(hook, alarm, deadline), deadline, _may_be_lost(deadline)))
+    result = await abounded(_asend(hook, alarm, deadline), deadline, _may_be_lost(deadline))
+    _count(hook, occasion, result)
+    report(alarm, result)
 
 
 def _send(hook: MessaggiSmsHook, alarm: Alarm, deadline: Deadline) -> Result:
@@ -51,6 +55,11 @@ def _send(hook: MessaggiSmsHook, alarm: Alarm, deadline: Deadline) -> Result:
 async def _asend(hook: MessaggiSmsHook, alarm: Alarm, deadline: Deadline) -> Result:
     async with hook:
         return await hook.arun_steps(send_once(alarm, deadline))
+
+
+def _count(hook: MessaggiSmsHook, occasion: Occasion, result: Result) -> None:
+    event = occasion.event
+    hook.metrics(dag_id=event.dag_id, task_id=event.task_id).alarm(result.sent)
 
 
 def _no_connection(handover: Deadline) -> NotSentError:

@@ -123,6 +123,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     :param clock: Returns seconds that only grow.
     :param chance: Returns a number in [0, 1).
     :param warn: Called with a line before each pause.
+    :param failed: Called with each error, and with whether the call is made again.
     """
 
     policy: RetryPolicy
@@ -131,6 +132,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     clock: Callable[[], float]
     chance: Callable[[], float]
     warn: Callable[[str], None]
+    failed: Callable[[MessaggiSmsError, bool], None] = lambda error, is_repeated: None
 
 
 def attempts(call: Call[T], around: Surroundings) -> Attempts[T]:
@@ -147,7 +149,9 @@ def attempts(call: Call[T], around: Surroundings) -> Attempts[T]:
         except MessaggiSmsError as error:
             error.after_lost_answer = lost
             delay, left = around.policy.delay_seconds(call, error, attempt, around.chance()), around.left()
-            if delay is None or (left is not None and delay >= left):
+            is_repeated = delay is not None and (left is None or delay < left)
+            around.failed(error, is_repeated)
+            if delay is None or not is_repeated:
                 raise
             around.warn(f"{error}; asking again in {delay:.1f} s (attempt {attempt + 1})")
             lost = lost or isinstance(error, OUTCOME_UNKNOWN)
@@ -172,10 +176,12 @@ def _past_refusals(call: Call[T], around: Surroundings) -> Attempts[T]:
             if in_a_row >= MAX_REFUSALS or (left is not None and left < _LEAST_SECONDS):
                 raise
             if refused == 1:
+                around.failed(error, True)
                 token = yield from _asked_later(error, around)
             elif (token := (yield Authorize(token, left))) is None:
                 raise
             else:
+                around.failed(error, True)
                 around.warn(f"{error}; asking again with another token")
         else:
             refusals.in_a_row = 0

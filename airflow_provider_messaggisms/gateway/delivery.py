@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import Enum
 from math import ceil
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import msgspec
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError, DeliveryError
-from airflow_provider_messaggisms.gateway.models import Delivery, Message, ReportError
+from airflow_provider_messaggisms.gateway.models import Delivery, Message, Report, ReportError
 from airflow_provider_messaggisms.gateway.phone import mask, mask_numbers
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 
@@ -138,7 +138,10 @@ def _outcome_in(state: str, recipient: Delivery) -> Outcome | None:
 class DeliveryCounts:
     """What is known of all recipients of a message, under any rule. They are counted one by one and none is kept."""
 
-    __slots__ = ("at_operator", "delivered", "failed", "failures", "first", "price", "states", "total", "unknown")
+    __slots__ = (
+        "at_operator", "delivered", "failed", "failures", "first", "first_sent", "last_done", "price", "states",
+        "total", "unknown",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.total = 0
@@ -150,6 +153,8 @@ class DeliveryCounts:
         self.unknown: dict[str, None] = {}
         self.failed: list[dict[str, Any]] = []
         self.first: Delivery | None = None
+        self.first_sent: str | None = None  # of those that are delivered, as the gateway writes them
+        self.last_done: str | None = None
 
     def add(self, recipients: Iterable[Delivery]) -> Self:
         """Count the next recipients."""
@@ -166,6 +171,7 @@ class DeliveryCounts:
             match _outcome_in(state, recipient):
                 case Outcome.DELIVERED:
                     self.delivered += 1
+                    self._note_times(recipient.report)
                 case Outcome.FAILED:
                     self.failures += 1
                     if len(self.failed) < MAX_FAILURES_NAMED:
@@ -173,6 +179,22 @@ class DeliveryCounts:
                 case None:
                     self.unknown[state] = None
         return self
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds from the first send to the last delivery, as the reports have them; ``None`` if they do not say."""
+        try:
+            sent, done = datetime.fromisoformat(self.first_sent or ""), datetime.fromisoformat(self.last_done or "")
+            seconds = (done - sent).total_seconds()
+        except (ValueError, TypeError):
+            return None
+        return seconds if seconds >= 0 else None
+
+    def _note_times(self, report: Report | Literal[False] | None) -> None:
+        # Compared as texts, for there may be 100,000: one gateway writes them alike.
+        if report and report.sentAt and report.doneAt:
+            self.first_sent = report.sentAt if self.first_sent is None else min(self.first_sent, report.sentAt)
+            self.last_done = report.doneAt if self.last_done is None else max(self.last_done, report.doneAt)
 
     def verdict(self, message_id: str, rule: Rule) -> Verdict:
         """
@@ -202,8 +224,9 @@ class DeliveryCounts:
             "states": self.states,
             "price_eur": round(self.price, 6),
             "failed": self.failed,
+            "seconds": self.seconds,
         }
-        report["summary"] = _one(self.first, delivered) if self.first and self.total == 1 else _many(report)
+        report["summary"] = _one(self.first, report) if self.first and self.total == 1 else _many(report)
         return report
 
 
@@ -212,31 +235,25 @@ def judge(message_id: str, recipients: Iterable[Delivery], rule: Rule) -> Verdic
     return DeliveryCounts().add(recipients).verdict(message_id, rule)
 
 
-def _one(recipient: Delivery, delivered: int) -> str:
+def _one(recipient: Delivery, report: Mapping[str, Any]) -> str:
     """Summarise the delivery of a single SMS."""
     number, state = mask(recipient.number or ""), state_of(recipient)
-    if delivered:
-        return f"delivered to {number}{_after(recipient)}"
+    if report["delivered"]:
+        return f"delivered to {number}{_after(report['seconds'])}"
     if _outcome_in(state, recipient) is Outcome.FAILED:
         return f"not delivered to {number}: {state} ({_reason(recipient)})"
     return f"not yet delivered to {number}: {state}"
 
 
 def _many(report: Mapping[str, Any]) -> str:
-    states = ", ".join(f"{count} {state}" for state, count in report["states"].items()) or "no recipients yet"
-    return f"{report['delivered']} of {report['total']} delivered ({states})"
+    states = ", ".join(f"{count:,} {state}" for state, count in report["states"].items()) or "no recipients yet"
+    last = "" if report["pending"] else _after(report["seconds"]).replace(" after", ", the last after")
+    return f"{report['delivered']:,} of {report['total']:,} delivered ({states}){last}"
 
 
-def _after(recipient: Delivery) -> str:
-    """Return how long the SMS took, if its report says so."""
-    report = recipient.report
-    try:
-        sent = datetime.fromisoformat(report.sentAt or "") if report else None
-        done = datetime.fromisoformat(report.doneAt or "") if report else None
-        seconds = (done - sent).total_seconds() if done and sent else -1.0
-    except (ValueError, TypeError):
-        return ""
-    if seconds < 0:
+def _after(seconds: float | None) -> str:
+    """Say how long the SMS took, if that is known."""
+    if seconds is None:
         return ""
     if seconds < 120:
         return f" after {seconds:.0f} s"

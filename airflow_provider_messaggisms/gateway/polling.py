@@ -30,7 +30,7 @@ Invariants:
 3. Every end of the message is seen: a summary that stands still is checked against the recipients.
 4. Two polls are never closer together than the interval, and no poll comes before a ``Retry-After`` is over. That
    holds across processes: polls keep to the grid of ``since``, and ``not_before`` travels.
-5. The log has a line for each change, not for each poll.
+5. The log has a line for each change, not for each poll; the progress of a large message has one a minute at most.
 """
 
 from __future__ import annotations
@@ -64,6 +64,10 @@ Say = Callable[[int, str], None]
 
 #: A message is scheduled if its day begins more than so many seconds after it was made; both by the gateway's clock.
 _SCHEDULED_SECONDS = 60.0
+
+
+#: Least seconds between two lines about the progress of a large message.
+_PROGRESS_SECONDS = 60.0
 
 
 class Wait(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -220,7 +224,7 @@ class Poller:
             return None
         if self.outage.end():
             self._log.recovery(f"message {self.wait.message_id}: the gateway answers again")
-        return None if counts is None or counts.states == self._judged else self._judge(counts)
+        return None if counts is None or counts.states == self._judged else self._judge(counts, now)
 
     def _read(self, now: float) -> Steps[DeliveryCounts | None]:
         """Read the summary, the recipients, or both; ``None`` if the recipients were not read."""
@@ -231,7 +235,7 @@ class Poller:
                 return None
             self._large = self._large or is_large(message)
             if self._large and not self._trust.calls_for_recipients(message):
-                self._log.change(f"message {self.wait.message_id}: {_as_summarised(message)}")
+                self._log.progress(f"message {self.wait.message_id}: {_as_summarised(message)}", now)
                 return None
         counts: DeliveryCounts = yield calls.get_delivery_counts(self.wait.message_id, many=bool(self._large))
         self._learn_size(counts)
@@ -257,10 +261,13 @@ class Poller:
         self._log.change(f"message {self.wait.message_id} is scheduled for {begins}; not polling before")
         return True
 
-    def _judge(self, counts: DeliveryCounts) -> Report | None:
+    def _judge(self, counts: DeliveryCounts, now: float) -> Report | None:
         verdict = counts.verdict(self.wait.message_id, self.wait.rule)
         self._log.unknown_states(verdict.unknown_states)
-        self._log.change(verdict.sentence())
+        if self._large and verdict.outcome is Outcome.PENDING:
+            self._log.progress(verdict.sentence(), now)
+        else:
+            self._log.change(verdict.sentence())
         if verdict.outcome is Outcome.FAILED:
             raise verdict.error()
         self._judged = counts.states
@@ -270,17 +277,24 @@ class Poller:
 class _ChangeLog:
     """Says each change once, and nothing in between."""
 
-    __slots__ = ("_said", "_say", "_unknown")
+    __slots__ = ("_progress_at", "_said", "_say", "_unknown")
 
     def __init__(self, say: Say) -> None:
         self._say = say
         self._said = ""
+        self._progress_at = float("-inf")
         self._unknown: set[str] = set()
 
     def change(self, text: str, level: int = logging.INFO) -> None:
         if text != self._said:
             self._said = text
             self._say(level, text)
+
+    def progress(self, text: str, now: float) -> None:
+        """Say how far a large message is, at most once a minute."""
+        if text != self._said and now - self._progress_at >= _PROGRESS_SECONDS:
+            self._progress_at = now
+            self.change(text)
 
     def recovery(self, text: str) -> None:
         """Say that an outage is over; what was said before it is news again."""
@@ -296,4 +310,7 @@ class _ChangeLog:
 
 def _as_summarised(message: Message) -> str:
     summary = message.statistics
-    return f"{summary.delivered or 0} of {summary.total} delivered, {summary.error or 0} not, according to the summary"
+    return (
+        f"{summary.delivered or 0:,} of {summary.total or 0:,} delivered, {summary.error or 0:,} not, "
+        "according to the summary"
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from msgspec.structs import replace
@@ -123,7 +123,11 @@ class SendingOperator(SendArguments):
         earlier = exactly_once.find_earlier()
         if earlier is not None and not earlier.transaction:
             return self._adopt(exactly_once, earlier, recipients)
-        return self._send(exactly_once, outgoing, earlier)
+        message = self._send(exactly_once, outgoing, earlier)
+        if not (outgoing.content.test if message.test is None else message.test):
+            ti = context["ti"]
+            exactly_once.hook.metrics(dag_id=ti.dag_id, task_id=ti.task_id).sent(message)
+        return message
 
     # --- checks -------------------------------------------------------------------------------------------------------
 
@@ -238,7 +242,7 @@ class SendingOperator(SendArguments):
     def _skip_old_news(self, context: Context, at: datetime, planned: datetime | None = None) -> None:
         why = why_too_old(context, self.send_only_within, at=at, planned=planned)
         if why is not None:
-            raise AirflowSkipException(why)
+            self._skip(why)
 
     def _check_grace(self, when: Plan, now: datetime) -> None:
         if when.late <= self.send_at_grace:
@@ -247,7 +251,13 @@ class SendingOperator(SendArguments):
         if when.at > now:
             how = f"the quiet hours end {when.late} after {when.planned}"
         text = f"send_at: {how}, more than send_at_grace ({self.send_at_grace}) allows; nothing was sent"
-        raise AirflowSkipException(text) if self.if_too_late == "skip" else ConfigurationError(text)
+        if self.if_too_late == "skip":
+            self._skip(text)
+        raise ConfigurationError(text)
+
+    def _skip(self, why: str) -> NoReturn:
+        self.log.info("%s", why)  # Airflow 3 does not show the text of the exception
+        raise AirflowSkipException(why)
 
     def _sleep_until(self, moment: datetime, left: timedelta) -> None:
         self.log.info("Waiting until %s", moment.isoformat())

@@ -56,6 +56,17 @@ class SharedHook(MessaggiSmsHook):
         """Do what :meth:`MessaggiSmsHook.arun_steps` does; pauses end at the next tick."""
         return await arun_steps(steps, self._perform_in_step)
 
+    async def _new_awaited_client(self) -> AwaitedClient:
+        client = await super()._new_awaited_client()
+        self.count_wait(0)  # those that came before the connection was read
+        return client
+
+    def count_wait(self, change: int) -> None:
+        """Count a wait that comes (1) or leaves (-1), in Airflow's metrics too once the connection has been read."""
+        self.waits += change
+        if self._settings is not None:
+            self.metrics().waits(self.waits)
+
     async def _arun_in_turn(self, call: Call[T], client: AwaitedClient, turn: Turn) -> T:
         self._check_quiet()
         try:
@@ -94,11 +105,11 @@ async def shared_hook(conn_id: str) -> AsyncIterator[SharedHook]:
     """Use the hook that this event loop's waits on a connection share. The last one to leave closes it."""
     hooks = _hooks.setdefault(asyncio.get_running_loop(), {})
     hook = hooks[conn_id] = hooks.get(conn_id) or SharedHook(conn_id)
-    hook.waits += 1
+    hook.count_wait(1)
     try:
         yield hook
     finally:
-        hook.waits -= 1
+        hook.count_wait(-1)
         if not hook.waits:
             del hooks[conn_id]
             await hook.aclose()

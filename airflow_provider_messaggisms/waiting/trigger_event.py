@@ -21,19 +21,31 @@ class TimeIsUp(Exception):  # noqa: N818 (the task turns it into Airflow's own e
     """The deadline of a wait has come."""
 
 
-def delivered(report: dict[str, Any]) -> dict[str, Any]:
-    """Tell that the rule is met."""
-    return {"status": "delivered", "report": report}
+def delivered(report: dict[str, Any], environment: str = "") -> dict[str, Any]:
+    """
+    Tell that the rule is met.
+
+    :param environment: Which of the vendor's hosts the connection leads to, for metrics (see :func:`environment_of`).
+    """
+    return {"status": "delivered", "report": report, "environment": environment}
 
 
-def failed(error: MessaggiSmsError) -> dict[str, Any]:
+def failed(error: MessaggiSmsError, environment: str = "") -> dict[str, Any]:
     """Tell that an error has ended the wait."""
-    return {"status": "failed", "error": type(error).__name__, "text": str(error), "details": dict(error.__dict__)}
+    details = dict(error.__dict__)
+    text = {"error": type(error).__name__, "text": str(error), "details": details}
+    return {"status": "failed", **text, "environment": environment}
 
 
 def time_is_up() -> dict[str, Any]:
     """Tell that the deadline has come."""
     return {"status": "time is up"}
+
+
+def environment_of(event: Any) -> str:
+    """Read which of the vendor's hosts the wait was on; empty if the event does not say."""
+    environment = event.get("environment") if isinstance(event, dict) else None
+    return environment if isinstance(environment, str) else ""
 
 
 def report_of(event: Any, message_id: str | None) -> dict[str, Any]:

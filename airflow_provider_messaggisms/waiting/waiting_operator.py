@@ -8,9 +8,10 @@ about a poll belongs to ``gateway.polling``; this is what Airflow has to know of
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
@@ -22,11 +23,13 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_messaggisms.airflow_internals import is_deferral_timeout
 from airflow_provider_messaggisms.arguments import check_flag, seconds_of
+from airflow_provider_messaggisms.exceptions import DeliveryError
 from airflow_provider_messaggisms.gateway.delivery import Rule
 from airflow_provider_messaggisms.gateway.outage import DEFAULT_OUTAGE_TOLERANCE_SECONDS
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.links import MessaggiSmsMessageLink
+from airflow_provider_messaggisms.metrics import Metrics, environment_of
 from airflow_provider_messaggisms.permanent_errors import without_retries
 from airflow_provider_messaggisms.waiting import trigger_event
 
@@ -35,6 +38,13 @@ if TYPE_CHECKING:
 
     # Imported where they are needed: every parse of a DAG file imports this module.
     from airflow_provider_messaggisms.gateway.polling import Poller, Wait
+    from airflow_provider_messaggisms.gateway.settings import Settings
+
+
+R = TypeVar("R", dict[str, Any], dict[str, Any] | None)
+
+#: Parts of the report that are XComs of their own.
+_PUSHED_PARTS = ("states", "failed", "summary")
 
 
 class WaitingOperator(BaseOperator):
@@ -126,7 +136,7 @@ class WaitingOperator(BaseOperator):
 
         return Poller(wait, lambda level, text: self.log.log(level, "%s", text), polls_before=polls_before)
 
-    def defer_wait(self, wait: Wait) -> NoReturn:
+    def defer_wait(self, wait: Wait, settings: Settings) -> NoReturn:
         """Leave a wait to the trigger."""
         from airflow_provider_messaggisms.triggers import MessaggiSmsDeliveryTrigger
 
@@ -136,6 +146,7 @@ class WaitingOperator(BaseOperator):
                 messaggisms_conn_id=self.messaggisms_conn_id,
                 wait=wait.to_json(),
                 handover_seconds=self.handover_seconds,
+                environment=environment_of(settings),
             ),
             method_name="execute_complete",
             timeout=None if left is None else timedelta(seconds=max(left, 0.0)),
@@ -151,12 +162,36 @@ class WaitingOperator(BaseOperator):
         :raises MessaggiSmsError: The error that the task would have met, had it polled itself.
         """
         report = None
+        environment = trigger_event.environment_of(event)
         with without_retries(self), suppress(trigger_event.TimeIsUp):
-            report = trigger_event.report_of(event, message_id)
+            report = self.counted(context, environment, lambda: trigger_event.report_of(event, message_id))
         if report is None:
             self.give_up(context)
         self.log.info("%s", report["summary"])
         return report
+
+    def counted(self, context: Context, environment: str, find: Callable[[], R]) -> R:
+        """
+        Return the report that *find* finds, if any; count what it or a ``DeliveryError`` says.
+
+        :param environment: See ``metrics``.
+        """
+        ti = context["ti"]
+        metrics = Metrics.of(self.messaggisms_conn_id, environment, dag_id=ti.dag_id, task_id=ti.task_id)
+        try:
+            report = find()
+        except DeliveryError as error:
+            metrics.delivered(error.report)
+            raise
+        if report is not None:
+            metrics.delivered(report)
+        return report
+
+    def push_parts(self, context: Context, report: dict[str, Any]) -> None:
+        """Push the parts of the report that a next task can use by themselves, as ``wait.output["failed"]``."""
+        if self.do_xcom_push:
+            for name in _PUSHED_PARTS:
+                context["ti"].xcom_push(key=name, value=report.get(name))
 
     def give_up(self, context: Context) -> NoReturn:
         """Fail because the deadline has come."""
@@ -181,7 +216,8 @@ class OptionallyWaitingOperator(WaitingOperator):
     """
     Base of operators that can wait for the delivery of what they did.
 
-    The report becomes the XCom ``delivery``. The wait does not change what the operator returns.
+    The report becomes the XCom ``delivery``; its ``states``, ``failed`` and ``summary`` are XComs too. The wait does
+    not change what the operator returns.
 
     :param wait_for_delivery: ``True`` waits as :class:`MessaggiSmsDeliverySensor` does. Default ``False``.
     :param poke_interval: Seconds (or a ``timedelta``) between two polls. Default: growing with the age of the wait.
@@ -234,12 +270,14 @@ class OptionallyWaitingOperator(WaitingOperator):
 
     def _wait(self, context: Context, hook: MessaggiSmsHook, message_id: str) -> dict[str, Any]:
         poller = self.new_poller(self.new_wait(context, message_id))
-        report = hook.run_steps(poller.poll(time.time()) if self.deferrable else poller.run(time.time))
+        steps = poller.poll(time.time()) if self.deferrable else poller.run(time.time)
+        report = self.counted(context, environment_of(hook.settings), lambda: hook.run_steps(steps))
         if report is None and self.deferrable:
-            self.defer_wait(poller.remaining_wait())
+            self.defer_wait(poller.remaining_wait(), hook.settings)
         if report is None:
             self.give_up(context)
         return report
 
     def _push(self, context: Context, report: dict[str, Any]) -> None:
         context["ti"].xcom_push(key="delivery", value=report)
+        self.push_parts(context, report)

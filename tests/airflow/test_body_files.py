@@ -167,7 +167,6 @@ def test_a_task_without_a_dag_has_no_files() -> None:
 
 def test_a_notifier_reads_its_body_from_a_file() -> None:
     notifier = MessaggiSmsNotifier(recipients=ANNA, body="hello.txt")
-    notifier.render_template_fields(
-        {"run_id": "r"}, Environment(loader=DictLoader({"hello.txt": "{{name}} {{run_id}}"}))
-    )
+    context: Any = {"run_id": "r", "dag": None}
+    notifier.render_template_fields(context, Environment(loader=DictLoader({"hello.txt": "{{name}} {{run_id}}"})))
     assert personal_value(notifier.body) == "{{name}} r"

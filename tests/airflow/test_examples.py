@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import runpy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from airflow.providers.common.compat.sdk import task
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from tests.airflow.conftest import Run
+from tests.airflow.mailbox import Mailbox
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "dags_examples").glob("*.py"))
 DAY_SECONDS = 86_400
@@ -96,3 +98,23 @@ def test_many_from_a_file(run_dag: Run, messaggisms_gateway: Gateway, tmp_path: 
         "Dear Anna, our doors are open on Saturday.",
         "Dear Ben, our doors are open on Saturday.",
     }
+
+
+def test_fall_back(run_dag: Run, messaggisms_gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    dag = example("fall_back")
+    with dag:
+
+        @task
+        def time_passes() -> None:
+            messaggisms_gateway.advance(10)
+
+        dag.get_task("send") >> time_passes() >> dag.get_task("wait")
+    with Mailbox() as mailbox:
+        extra = {"disable_ssl": True, "disable_tls": True}
+        connection = {"conn_type": "smtp", "host": "127.0.0.1", "port": mailbox.port, "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(connection))
+        assert succeeded(run_dag(dag))
+    (mail,) = mailbox.mails
+    assert (mail["To"], mail["Subject"]) == ("ben@example.com", "The market is closed today.")
+    (words,) = (str(part.get_payload(decode=True)) for part in mail.walk() if part.get_content_maintype() == "text")
+    assert "1 of 2 delivered" in words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.util import find_spec
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,9 +28,17 @@ SET_UP = {
 }
 INITIALIZE = "stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=True)"
 
+
+def message(recipients: Any, parts: Any, price: Any, test: Any = False) -> Any:
+    """Make what the gateway answers, as far as it is counted."""
+    valid, statistics = SimpleNamespace(count=recipients), SimpleNamespace(sms_total=parts)
+    return SimpleNamespace(recipients=SimpleNamespace(valid=valid), statistics=statistics, price=price, test=test)
+
+
 REPORT = {
     "delivered": 3,
     "failed_count": 4,
+    "seconds": 12.5,
     "states": {"DELIVERED_TO_HANDSET": 3, "UNDELIVERABLE_NOT_DELIVERED": 1, "EXPIRED": 1, "NO +393491234567": 2},
 }
 
@@ -71,6 +81,10 @@ def counting(request: pytest.FixtureRequest, statsd: StatsD) -> Callable[[str], 
         code = [SET_UP[request.param], INITIALIZE] if ON_AIRFLOW_3 else []
         code += ["from airflow_provider_messaggisms.exceptions import GatewayUnavailableError, NotSentError"]
         code += ["from airflow_provider_messaggisms.metrics import Metrics"]
+        code += [
+            "from types import SimpleNamespace",
+            inspect.getsource(message).replace(" -> Any", "").replace(": Any", ""),
+        ]
         code += ["metrics = Metrics.of('sms', 'sandbox', dag_id='news', task_id='send')", *statements]
         settings = {"STATSD_ON": "True", "STATSD_HOST": "127.0.0.1", "STATSD_PORT": str(statsd.port)}
         env = {f"AIRFLOW__METRICS__{name}": value for name, value in settings.items()}
@@ -85,11 +99,12 @@ def counting(request: pytest.FixtureRequest, statsd: StatsD) -> Callable[[str], 
 def test_sends_waits_alarms_and_errors_are_counted(counting: Callable[..., list[str]]) -> None:
     host = socket.gethostname().replace(".", "_")
     assert counting(
-        "metrics.sent(recipients=20, parts=40, price_eur=1.25)",
-        f"metrics.delivered({REPORT!r}, 12.5)",
+        "metrics.sent(message(20, 40, 1.25))",
+        f"metrics.delivered({REPORT!r})",
         "metrics.waits(7)",
-        "metrics.alarm_sent()",
-        "metrics.alarm_silenced()",
+        "metrics.alarm(message(1, 1, None))",
+        "metrics.alarm(message(1, 1, None, test=True))",
+        "metrics.alarm(None)",
         "metrics.failed(GatewayUnavailableError(503, None, 'no'), is_repeated=True)",
         "metrics.failed(NotSentError('no'), is_repeated=False)",
     ) == [
@@ -104,6 +119,9 @@ def test_sends_waits_alarms_and_errors_are_counted(counting: Callable[..., list[
         "delivery_seconds:12500.000000|ms",
         f"waits_held.{host}:7|g",
         "alarms_sent:1|c",
+        "messages_sent:1|c",
+        "recipients_sent:1|c",
+        "parts_sent:1|c",
         "alarms_silenced:1|c",
         "gateway_errors.GatewayUnavailableError:1|c",
         "retries:1|c",
@@ -112,19 +130,19 @@ def test_sends_waits_alarms_and_errors_are_counted(counting: Callable[..., list[
 
 
 def test_what_the_gateway_does_not_tell_is_not_counted(counting: Callable[..., list[str]]) -> None:
-    lines = counting("metrics.sent(recipients=1, parts=None, price_eur=None)")
+    lines = counting("metrics.sent(message(1, None, None))")
     assert lines == ["messages_sent:1|c", "recipients_sent:1|c"]
 
 
 def test_metrics_that_are_broken_stop_nothing(counting: Callable[..., list[str]]) -> None:
-    assert counting("metrics.alarm_sent()", AIRFLOW__METRICS__STATSD_PORT="none") == []
+    assert counting("metrics.alarm(None)", AIRFLOW__METRICS__STATSD_PORT="none") == []
 
 
 def test_tags_name_dag_task_connection_and_environment(counting: Callable[..., list[str]]) -> None:
     tagged = {"AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True"}
-    (line,) = counting("metrics.alarm_sent()", **tagged)
+    (line,) = counting("metrics.alarm(None)", **tagged)
     tags = "dag_id=news,task_id=send,conn_id=sms,environment=sandbox"
-    assert line == f"alarms_sent,{tags}:1|c"
+    assert line == f"alarms_silenced,{tags}:1|c"
 
 
 def test_a_tasks_process_knows_its_dag_and_task(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +156,7 @@ def test_a_tasks_process_knows_its_dag_and_task(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_without_metrics_in_airflow_all_is_silent(caplog: pytest.LogCaptureFixture) -> None:
-    Metrics.of("sms", "production").sent(recipients=1, parts=1, price_eur=0.05)
+    Metrics.of("sms", "production").sent(message(1, 1, 0.05))
     Metrics.of("sms", "production").failed(GatewayUnavailableError(503, None, "no"), is_repeated=True)
     assert caplog.text == ""
 
@@ -161,12 +179,13 @@ def test_a_send_is_counted_in_20_microseconds() -> None:
     from time import process_time
 
     counts = Metrics.of("sms", "production")
-    counts.sent(recipients=1, parts=1, price_eur=0.05)
+    sms = message(1, 1, 0.05)
+    counts.sent(sms)
 
     def microseconds() -> float:
         began = process_time()
         for _ in range(1000):
-            counts.sent(recipients=1, parts=1, price_eur=0.05)
+            counts.sent(sms)
         return (process_time() - began) * 1e3
 
     assert min(microseconds() for _ in range(5)) < 20
