@@ -111,7 +111,10 @@ def test_an_unknown_outcome_names_the_key_to_look_for(messaggisms_gateway: Gatew
 
 @pytest.mark.parametrize(
     ("fault", "error"),
-    [({"kind": "expired_token"}, "AuthenticationError"), ({"kind": "no_credit"}, "InsufficientCreditError")],
+    [
+        ({"kind": "status_before", "status": 403}, "AuthenticationError"),
+        ({"kind": "no_credit"}, "InsufficientCreditError"),
+    ],
 )
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_what_no_retry_can_cure_fails_at_once(
