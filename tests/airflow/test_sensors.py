@@ -180,11 +180,11 @@ def test_an_unknown_message_and_a_refused_token_end_it_at_once(
     assert isinstance(ended.error, errors.MessageNotFoundError)
     assert (ended.state, asked(messaggisms_gateway)) == ("failed", [SUMMARY])
     message_id = send(STUCK)
-    meanwhile(lambda: messaggisms_gateway.fail_next("expired_token", times=0))
+    meanwhile(lambda: messaggisms_gateway.fail_next("status_before", status=403, times=0))
     ended = wait(message_id)
     assert isinstance(ended.error, errors.AuthenticationError)
     assert isinstance(ended.error, AirflowFailException)
-    assert (ended.state, ended.error.status) == ("failed", 401)
+    assert (ended.state, ended.error.status) == ("failed", 403)
 
 
 def test_a_gateway_that_fails_for_a_while_is_waited_for(messaggisms_gateway: Gateway, wait: Waits) -> None:

@@ -231,6 +231,6 @@ def test_racing_callbacks_in_one_event_loop_send_one_sms(gateway: Gateway) -> No
 def test_a_failed_search_leads_to_a_send(face: Face, gateway: Gateway) -> None:
     face(alarm(), task_failed())
     new_machine()
-    gateway.fail_next("expired_token", method="GET")
+    gateway.fail_next("expired_token", method="GET", times=2)
     face(alarm(), task_failed())
     assert len(gateway.inbox()) == 2

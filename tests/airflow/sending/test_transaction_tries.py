@@ -263,7 +263,7 @@ def test_a_delete_that_fails_hides_nothing(
     context: dict[str, Any], messaggisms_gateway: Gateway, said: Callable[[], str]
 ) -> None:
     messaggisms_gateway.fail_next("no_credit", method="PUT")
-    messaggisms_gateway.fail_next("expired_token", method="DELETE", times=0)
+    messaggisms_gateway.fail_next("status_before", status=403, method="DELETE", times=0)
     with pytest.raises(GatewayError) as caught:
         execute(context)
     assert caught.value.status == 402
@@ -286,7 +286,7 @@ def test_a_gateway_that_refuses_when_the_task_is_told_to_stop_does_no_harm(
     context: dict[str, Any], messaggisms_gateway: Gateway, said: Callable[[], str]
 ) -> None:
     operator = interrupted(context, messaggisms_gateway)
-    messaggisms_gateway.fail_next("expired_token", times=0)
+    messaggisms_gateway.fail_next("status_before", status=403, times=0)
     operator.on_kill()
     assert "Could not delete the open transaction" in said()
 
