@@ -141,7 +141,7 @@ def test_an_unknown_outcome_names_the_key_to_look_for(messaggisms_gateway: Gatew
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        ({"kind": "expired_token", "times": 0}, "AuthenticationError"),
+        ({"kind": "status_before", "status": 403}, "AuthenticationError"),
         ({"kind": "no_credit"}, "InsufficientCreditError"),
     ],
 )
