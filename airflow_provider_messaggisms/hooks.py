@@ -18,9 +18,10 @@ from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from airflow.providers.common.compat.sdk import BaseHook, conf
+from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_messaggisms.exceptions import ConfigurationError, MessaggiSmsError
+from airflow_provider_messaggisms.connection import ConnectionReader
+from airflow_provider_messaggisms.exceptions import MessaggiSmsError
 from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.account import Account
 from airflow_provider_messaggisms.gateway.attempts import Attempts, Refusals, Surroundings, attempts
@@ -31,7 +32,6 @@ from airflow_provider_messaggisms.gateway.recipients import Recipient, read_reci
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy
 from airflow_provider_messaggisms.gateway.send_date import send_day
 from airflow_provider_messaggisms.gateway.sender import sender_warning
-from airflow_provider_messaggisms.gateway.settings import FIELDS, Settings
 from airflow_provider_messaggisms.gateway.steps import Step, Steps, arun_steps, run_steps
 from airflow_provider_messaggisms.gateway.token_calls import describe, get_wallet_credit
 from airflow_provider_messaggisms.gateway.wire import Call, Response
@@ -50,7 +50,7 @@ def _left_until(end: float | None) -> float | None:
     return None if end is None else max(end - time.monotonic(), 0.01)
 
 
-class MessaggiSmsHook(BaseHook):
+class MessaggiSmsHook(ConnectionReader):
     """
     Talk to the MessaggiSMS gateway through an Airflow connection.
 
@@ -62,72 +62,21 @@ class MessaggiSmsHook(BaseHook):
     answer came, :class:`ProtocolError` for an answer outside the contract, and :class:`GatewayError` for a refusal.
     """
 
-    conn_name_attr = "messaggisms_conn_id"
-    default_conn_name = "messaggisms_default"
-    conn_type = "messaggisms"
-    hook_name = "MessaggiSMS"
-
     def __init__(
         self,
-        messaggisms_conn_id: str = default_conn_name,
+        messaggisms_conn_id: str = ConnectionReader.default_conn_name,
         *,
         retry_policy: RetryPolicy | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.messaggisms_conn_id = messaggisms_conn_id
+        super().__init__(messaggisms_conn_id, **kwargs)
         self.retry_policy = retry_policy or RetryPolicy()
-        self._settings: Settings | None = None
         self.last_credit_eur: float | None = None
         self._client: BlockingClient | None = None
         self._awaited_client: AwaitedClient | None = None
         self._opening = asyncio.Lock()
 
-    # --- the connection -----------------------------------------------------------------------------------------------
-
-    @property
-    def settings(self) -> Settings:
-        """The checked connection, read on first use."""
-        if self._settings is None:
-            self._settings = self._read_connection()
-        return self._settings
-
-    async def asettings(self) -> Settings:
-        """Read and check the connection without blocking the event loop."""
-        if self._settings is None:
-            self._settings = await self._aread_connection()
-        return self._settings
-
-    def _read_connection(self) -> Settings:
-        conn = self.get_connection(self.messaggisms_conn_id)
-        return self._checked(conn, conn.extra_dejson)
-
-    async def _aread_connection(self) -> Settings:
-        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-
-        conn = await get_async_connection(self.messaggisms_conn_id)
-        return self._checked(conn, await get_async_extra_dejson(conn))
-
-    def _checked(self, conn: Any, extra: dict[str, Any]) -> Settings:
-        if not extra and "".join((conn.extra or "").split()) not in ("", "{}", "null"):
-            # Airflow reads invalid JSON as empty, so an environment "sandbox" in it would become "production".
-            raise ConfigurationError("connection, field extra: it is not a JSON object")
-        settings = Settings.from_connection(
-            host=conn.host,
-            schema=conn.schema,
-            port=conn.port,
-            login=conn.login,
-            password=conn.password,
-            extra=extra or {},
-        )
-        if settings.unknown_fields:
-            self.log.warning(
-                "Connection %s: unknown field(s) in extra, ignored: %s (known: %s)",
-                self.messaggisms_conn_id,
-                ", ".join(settings.unknown_fields),
-                ", ".join(FIELDS),
-            )
-        return settings
+    # --- sessions -----------------------------------------------------------------------------------------------------
 
     def get_conn(self) -> SyncTransport:
         """Return the transport, connected lazily and kept until :meth:`close`."""
@@ -209,30 +158,6 @@ class MessaggiSmsHook(BaseHook):
 
         tokens = tokens_of(account)
         return tokens.ask(describe(account, tokens.get()))
-
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Describe the connection form to Airflow 2.11; Airflow 3 reads the provider's description instead."""
-        from airflow_provider_messaggisms import UI_FIELD_BEHAVIOUR
-
-        return {name.replace("-", "_"): value for name, value in UI_FIELD_BEHAVIOUR.items()}
-
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Return the widgets of the connection form for Airflow 2.11."""
-        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
-        from flask_babel import lazy_gettext
-        from wtforms import StringField
-
-        return {
-            name: StringField(
-                lazy_gettext(field["label"]),
-                widget=BS3TextFieldWidget(),
-                description=field["description"],
-                default=str(field["schema"].get("default", "")),
-            )
-            for name, field in FIELDS.items()
-        }
 
     # --- the seven calls ----------------------------------------------------------------------------------------------
 

@@ -65,7 +65,7 @@ LAYERS = (
         "waiting.trigger_event",
     },
     {"tokens"},
-    {"clients"},
+    {"clients", "connection"},
     {
         "hooks",
         "sending.due_time",
@@ -86,9 +86,9 @@ HTTP = {"aiohttp", "httpx", "requests", "urllib3", "yarl"}
 RESERVED = {
     **{library: {"transport.network", "transport.async_transport", "transport.sync_transport"} for library in HTTP},
     "phonenumbers": {"gateway.numbering_plan", "gateway.phone"},
-    "flask_appbuilder": {"hooks"},
-    "flask_babel": {"hooks"},
-    "wtforms": {"hooks"},
+    "flask_appbuilder": {"connection"},
+    "flask_babel": {"connection"},
+    "wtforms": {"connection"},
     "fastapi": set(),
     "starlette": set(),
     "uvicorn": set(),
