@@ -1,4 +1,4 @@
-"""The facts of an event come out of every context that Airflow gives, and are the same whoever reads them."""
+"""The facts of an event come out of every context that Airflow gives, the same in every process."""
 
 from __future__ import annotations
 

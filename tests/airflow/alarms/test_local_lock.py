@@ -118,6 +118,6 @@ def test_without_a_folder_there_is_no_lock(monkeypatch: pytest.MonkeyPatch, capl
     with LocalLock("storm") as mine, LocalLock("storm") as other:
         assert mine.take()
         assert other.take()
-        mine.leave("nobody reads this")
+        mine.leave("a note that is lost")
         assert other.note() == ""
     assert "No lock" in caplog.text

@@ -147,7 +147,7 @@ def test_half_characters_do_not_lose_the_alarm(
 
 def test_one_name_beyond_gsm7_does_not_halve_all_texts(face: Face, gateway: Gateway) -> None:
     people = [{"number": ANNA, "fields": {"name": "Łucja"}}, {"number": BEN, "fields": {"name": "Ben"}}]
-    words = "the nightly import of orders is broken and nobody looks, see the runbook page 7 and call the others"
+    words = "the nightly import of orders is broken since midnight, see the runbook page 7 and call the others"
     face(alarm(recipients=people, body="{{name}}, " + words), task_failed())
     assert sorted(texts(gateway)) == [f"Ben, {words}", f"Lucja, {words}"]
 

@@ -105,7 +105,7 @@ def test_two_parts_leave_more_room() -> None:
     assert measure(default_text(event, max_parts=2, links=[LINK])).parts == 2
 
 
-def test_of_a_text_that_somebody_wrote_the_error_is_cut_first() -> None:
+def test_of_a_notifiers_own_text_the_error_is_cut_first() -> None:
     error = "boom " * 60
     text = fitted_text(f"Orders are late, call Anna. {error} See {LINK} please", error, max_parts=1)
     assert text.startswith("Orders are late, call Anna. boom")
@@ -114,7 +114,7 @@ def test_of_a_text_that_somebody_wrote_the_error_is_cut_first() -> None:
     assert measure(text).parts == 1
 
 
-def test_of_a_text_that_somebody_wrote_the_link_stays() -> None:
+def test_of_a_notifiers_own_text_the_link_stays() -> None:
     text = fitted_text("word " * 60 + LINK, "", max_parts=1)
     assert text.endswith(LINK)
     assert measure(text).parts == 1
@@ -189,7 +189,7 @@ def test_a_link_stays_whatever_stands_around_it(around: str) -> None:
     assert measure(text).parts == 1
 
 
-def test_an_error_in_another_alphabet_leaves_no_room_for_a_link_that_costs_the_run() -> None:
+def test_a_link_does_not_cost_the_run_beside_another_alphabet() -> None:
     event = replace(FAILED, why="数据库连接失败" * 20)
     text = default_text(event, max_parts=1, links=[LINK])
     assert text.startswith("Failed: etl.load[3], try 2/3\n")
