@@ -75,7 +75,7 @@ def test_an_unknown_country_stops_only_numbers_that_need_it(
 
 
 def test_no_recipient_is_an_error(face: Face, gateway: Gateway) -> None:
-    with pytest.raises(ConfigurationError, match="nobody is named"):
+    with pytest.raises(ConfigurationError, match=r"recipients: .* is empty"):
         face(alarm(recipients="{{ params.get('phone') or '' }}"), task_failed())
 
 
