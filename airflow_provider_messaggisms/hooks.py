@@ -28,6 +28,7 @@ from airflow_provider_messaggisms.gateway.attempts import Attempts, Refusals, Su
 from airflow_provider_messaggisms.gateway.content import MessageContent, compose
 from airflow_provider_messaggisms.gateway.models import Message, MessageSummary, RecipientReport
 from airflow_provider_messaggisms.gateway.phone import to_wire
+from airflow_provider_messaggisms.gateway.price import MOST_MESSAGES_READ, Seen
 from airflow_provider_messaggisms.gateway.recipients import Recipient, read_recipients
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy
 from airflow_provider_messaggisms.gateway.send_date import send_day
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from airflow_provider_messaggisms.transport.sync_transport import SyncTransport
 
 T = TypeVar("T")
+
+#: What the answers about each account have told last, for all hooks of this process; by address and token or login.
+SEEN: dict[tuple[str, str], Seen] = {}
 
 
 def _left_until(end: float | None) -> float | None:
@@ -71,7 +75,6 @@ class MessaggiSmsHook(ConnectionReader):
     ) -> None:
         super().__init__(messaggisms_conn_id, **kwargs)
         self.retry_policy = retry_policy or RetryPolicy()
-        self.last_credit_eur: float | None = None
         self._client: BlockingClient | None = None
         self._awaited_client: AwaitedClient | None = None
         self._opening = asyncio.Lock()
@@ -265,11 +268,25 @@ class MessaggiSmsHook(ConnectionReader):
 
         :returns: EUR; ``None`` if no answer tells, as for an account that has no messages yet.
         """
-        if (account := self.settings.account) is not None:
-            return self._wallet_credit(account)
-        before, self.last_credit_eur = self.last_credit_eur, None
-        self.list_messages()
-        return self._told_credit(before)
+        account = self.settings.account
+        return self.run(calls.get_credit()) if account is None else self._ask_wallet(account)
+
+    @property
+    def price_per_part_eur(self) -> float | None:
+        """What one SMS part costs, without VAT: as the connection says, or as an answer told last; else ``None``."""
+        written = self.settings.price_per_part_eur
+        return self._seen.price_per_part_eur if written is None else written
+
+    def find_price_per_part(self) -> float | None:
+        """Return the price of one SMS part; if it is unknown, read it from the newest messages of the account."""
+        if self.price_per_part_eur is None:
+            oldest = datetime.min.replace(tzinfo=UTC)
+            newest = sorted(self.list_messages(), key=lambda one: one.timestamp or oldest, reverse=True)
+            for message in newest[:MOST_MESSAGES_READ]:
+                self.get_message(message.id)
+                if self.price_per_part_eur is not None:
+                    break
+        return self.price_per_part_eur
 
     # --- awaited ------------------------------------------------------------------------------------------------------
 
@@ -291,23 +308,17 @@ class MessaggiSmsHook(ConnectionReader):
         """Do what :meth:`get_credit` does."""
         from airflow_provider_messaggisms.clients import in_thread
 
-        if (account := (await self.asettings()).account) is not None:
-            return await in_thread(self._wallet_credit, account)
-        before, self.last_credit_eur = self.last_credit_eur, None
-        await self.alist_messages()
-        return self._told_credit(before)
+        if (account := (await self.asettings()).account) is None:
+            return await self.arun(calls.get_credit())
+        return await in_thread(self._ask_wallet, account)
 
-    def _wallet_credit(self, account: Account) -> float | None:
+    def _ask_wallet(self, account: Account) -> float | None:
         from airflow_provider_messaggisms.tokens import tokens_of
 
         credit = tokens_of(account).ask(get_wallet_credit())
-        self.last_credit_eur = self.last_credit_eur if credit is None else credit
+        if credit is not None:
+            self._seen.credit_eur = credit
         return credit
-
-    def _told_credit(self, before: float | None) -> float | None:
-        told = self.last_credit_eur
-        self.last_credit_eur = before if told is None else told
-        return told
 
     # --- one call -----------------------------------------------------------------------------------------------------
 
@@ -358,7 +369,20 @@ class MessaggiSmsHook(ConnectionReader):
     def _heard(self, response: Response, value: Any) -> None:
         """Keep what an answer tells beside its value."""
         if response.credit_eur is not None:
-            self.last_credit_eur = response.credit_eur
+            self._seen.credit_eur = response.credit_eur
+        if isinstance(value, Message):
+            self._seen.note(value)
+
+    @property
+    def last_credit_eur(self) -> float | None:
+        """The account's credit in EUR, as an answer in this process told it last; ``None`` if none has."""
+        return None if self._settings is None else self._seen.credit_eur
+
+    @property
+    def _seen(self) -> Seen:
+        settings = self.settings
+        name = settings.token if settings.account is None else settings.account.login
+        return SEEN.setdefault((settings.base_url, name), Seen())
 
     # --- several calls that depend on each other ----------------------------------------------------------------------
 

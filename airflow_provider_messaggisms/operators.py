@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
 
-from airflow_provider_messaggisms.arguments import as_number, check_choice, check_count, check_encoding, literal
+from airflow_provider_messaggisms.arguments import as_number, check_choice, check_count, check_encoding
 from airflow_provider_messaggisms.exceptions import (
     ConfigurationError,
     InvalidRequestError,
@@ -88,7 +88,7 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
     :raises DeliveryError: As the send operator; also when a closed message lacks recipients.
     """
 
-    template_fields: Sequence[str] = (*SendingOperator.template_fields, "recipients_path", "max_price_eur")
+    template_fields: Sequence[str] = (*SendingOperator.template_fields, "recipients_path")
 
     _recipients_required = False
 
@@ -99,7 +99,6 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
         number_column: str = "number",
         encoding: str | None = None,
         chunk_size: int = 1000,
-        max_price_eur: float | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -107,13 +106,11 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
         self.number_column = number_column
         self.encoding = encoding
         self.chunk_size = chunk_size
-        self.max_price_eur = max_price_eur
         #: What :meth:`on_kill` stops.
         self._running: Transaction | None = None
         with without_retries(self):  # in a mapped task, this runs in the task
             check_count("chunk_size", chunk_size)
             check_encoding(encoding)
-            as_number("max_price_eur", literal(max_price_eur))
             if (recipients_path is None) == (self.recipients is None):
                 raise ConfigurationError("recipients: give either recipients or recipients_path")
 
@@ -148,9 +145,10 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
         # A file was counted while it was read.
         return getattr(recipients, "tally", None) or super()._count_parts(body, recipients)
 
-    def _compose(self, exactly_once: ExactlyOnce, recipients: Recipients) -> Outgoing:
-        as_number("max_price_eur", self.max_price_eur)  # before anything is sent
-        return super()._compose(exactly_once, recipients)
+    def _price_limit(self, recipients: Recipients) -> float | None:
+        """Leave a transaction's price to the gateway's own quote."""
+        limit = super()._price_limit(recipients)
+        return limit if len(recipients.numbers) == 1 else None
 
     def _send(self, exactly_once: ExactlyOnce, outgoing: Outgoing, earlier: Message | None) -> Message:
         from airflow_provider_messaggisms.sending.transactions import Guards, Transaction

@@ -74,7 +74,14 @@ LAYERS = (
         "sending.run_age",
         "sending.task_state",
     },
-    {"alarms.dispatch", "sending.exactly_once", "sending.summary", "sending.transactions", "waiting.shared_client"},
+    {
+        "alarms.dispatch",
+        "sending.exactly_once",
+        "sending.price_limit",
+        "sending.summary",
+        "sending.transactions",
+        "waiting.shared_client",
+    },
     {"triggers"},
     {"sending.send_arguments", "sending.sending_operator", "waiting.waiting_operator"},
     # What a DAG author imports.

@@ -61,6 +61,21 @@ def list_messages() -> Call[list[MessageSummary]]:
     return Call(request, parse, repeatable=True)
 
 
+def get_credit() -> Call[float | None]:
+    """Read the account's credit, in EUR: it stands beside the list of messages. ``None`` for an account without any."""
+    request = Request("GET", MESSAGES_PATH, MESSAGES_PATH)
+
+    def parse(response: Response) -> float | None:
+        try:
+            return number(read(request, response, ANYTHING).credit)
+        except MessageNotFoundError as error:
+            if error.code == _NO_MESSAGES:
+                return None
+            raise
+
+    return Call(request, parse, repeatable=True)
+
+
 def send_message(
     content: MessageContent, recipients: Sequence[Recipient], *, transaction: bool = False
 ) -> Call[Message]:

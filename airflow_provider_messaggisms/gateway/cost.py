@@ -44,17 +44,19 @@ class Cost(msgspec.Struct, frozen=True):
     encodings: tuple[str, ...]
     exact: bool = True
 
-    def described(self, price_per_part_eur: float | None) -> str:
+    def described(self, price_per_part_eur: float | None, *, is_floor: bool = False) -> str:
         """
         Say it in one line.
 
         :param price_per_part_eur: ``None`` if it is unknown.
+        :param is_floor: ``True`` if a surcharge of unknown height comes on top.
         """
         amount = f"{'' if self.exact else 'at most '}{self.parts} SMS part(s) in {' and '.join(self.encodings)}"
         if price_per_part_eur is None:
             price = "price unknown before the gateway quotes it"
         else:
-            price = f"estimated price {self.parts * price_per_part_eur:.2f} EUR"
+            amount_eur = f"{self.parts * price_per_part_eur:.2f} EUR without VAT"
+            price = f"estimated price {'at least ' if is_floor else ''}{amount_eur}"
         return f"{self.recipients} recipient(s), {amount}, {price}"
 
 

@@ -314,7 +314,8 @@ def _token(one: Listed, begins: datetime, ends: datetime, now: datetime) -> Toke
 def _service_time(response: Response, ours: datetime) -> datetime:
     """Read the service's clock from its answer: a worker whose clock is wrong judges tokens rightly, too."""
     try:
-        return parsedate_to_datetime(response.headers.get("Date", "")).astimezone(UTC)
+        # The header has no fractions of a second: count them as passed.
+        return parsedate_to_datetime(response.headers.get("Date", "")).astimezone(UTC) + timedelta(seconds=1)
     except (ValueError, TypeError, OverflowError):
         return ours
 

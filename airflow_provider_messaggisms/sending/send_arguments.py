@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any, ClassVar, Literal, get_args
 
-from airflow_provider_messaggisms.arguments import check_choice, check_literals, check_timedelta, literal
+from airflow_provider_messaggisms.arguments import as_number, check_choice, check_literals, check_timedelta, literal
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.cost import OnTooLong, check_max_parts
 from airflow_provider_messaggisms.gateway.quiet_hours import read_quiet_hours
@@ -55,6 +55,10 @@ class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
     :param callback_field: Form field for that; without it the report is the raw body. Templated.
     :param max_parts: Most SMS parts that the text may take for any recipient, their fields filled in; 1 or more.
         Default: no limit.
+    :param max_price_eur: What the message may cost, in EUR without VAT. Before anything is sent, it is held against the
+        SMS parts times the price of a part: ``price_per_part_eur`` of the connection, else the price of a part in the
+        account's newest messages. With ``priority``, ``flash`` or ``realtime`` the message costs more than that.
+        Default: no limit. Templated.
     :param on_too_long: ``fail`` (default): a text that takes more fails the task before anything is sent. ``fit``: it
         is written in the plain alphabet of SMS where that saves parts, and cut in the middle.
     :param on_invalid: ``fail`` (default): a number that cannot be sent to fails the task before anything is sent.
@@ -90,6 +94,7 @@ class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
         "callback_url",
         "callback_field",
         "idempotency_key",
+        "max_price_eur",
     )
     ui_color = "#d0e0e3"
 
@@ -116,6 +121,7 @@ class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
         callback_url: str | None = None,
         callback_field: str | None = None,
         max_parts: int | None = None,
+        max_price_eur: float | str | None = None,
         on_too_long: OnTooLong = "fail",
         on_invalid: OnInvalid = "fail",
         on_repeated: OnRepeated = "fail",
@@ -144,6 +150,7 @@ class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
         self.callback_url = callback_url
         self.callback_field = callback_field
         self.max_parts = max_parts
+        self.max_price_eur = max_price_eur
         self.on_too_long = on_too_long
         self.on_invalid = on_invalid
         self.on_repeated = on_repeated
@@ -164,6 +171,7 @@ class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
         check_choice("validate", self.validate, get_args(Validate))
         check_choice("on_too_long", self.on_too_long, get_args(OnTooLong))
         check_max_parts(self.max_parts)
+        as_number("max_price_eur", literal(self.max_price_eur))
         check_timedelta("send_at_grace", self.send_at_grace)
         check_choice("if_too_late", self.if_too_late, ("fail", "skip"))
         check_send_only_within(self.send_only_within)

@@ -33,6 +33,7 @@ from airflow_provider_messaggisms.links import link_to_message
 from airflow_provider_messaggisms.permanent_errors import without_retries
 from airflow_provider_messaggisms.personal import personal_value
 from airflow_provider_messaggisms.sending.due_time import Plan, Wishes, plan
+from airflow_provider_messaggisms.sending.price_limit import check_price
 from airflow_provider_messaggisms.sending.remaining_recipients import Recipients, RemainingRecipients
 from airflow_provider_messaggisms.sending.run_age import why_too_old
 from airflow_provider_messaggisms.sending.send_arguments import SendArguments
@@ -171,8 +172,12 @@ class SendingOperator(SendArguments):
         parts = cost.parts * count // cost.recipients
         if count < cost.recipients:  # a file was counted before it was known who has the SMS already
             cost = replace(cost, recipients=count, exact=False)
-        self.log.info("To send: %s", cost.described(hook.settings.price_per_part_eur))
+        check_price(hook, content, cost, self._price_limit(recipients))
         return Outgoing(content, recipients, parts)
+
+    def _price_limit(self, recipients: Recipients) -> float | None:
+        """Return the limit for the estimate, in EUR without VAT; ``None`` for no limit."""
+        return as_number("max_price_eur", self.max_price_eur)
 
     def _count_parts(self, body: str, recipients: Recipients) -> PartsCounter:
         return count_parts(body, recipients)

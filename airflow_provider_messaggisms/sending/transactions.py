@@ -23,11 +23,13 @@ import msgspec
 from airflow_provider_messaggisms.exceptions import (
     ConfigurationError,
     DeliveryError,
+    InsufficientCreditError,
     InvalidRequestError,
     MessageLockedError,
     MessaggiSmsError,
     OutcomeUnknownError,
     ProtocolError,
+    reworded,
 )
 from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.content import MessageContent
@@ -120,7 +122,16 @@ class Transaction:
         :param recipients: All of them, each number once, in any order; read as a stream.
         :param earlier: What an earlier try left open, as ``ExactlyOnce.find_earlier`` gives it.
         :returns: The closed message.
+        :raises InsufficientCreditError: The gateway refuses a chunk, or to close the transaction. Nothing was sent.
         """
+        try:
+            return self._send(recipients, content, earlier)
+        except InsufficientCreditError as error:
+            if error.after_lost_answer:
+                raise
+            raise reworded(error, f"{error}. The transaction was not closed: nothing was sent") from error
+
+    def _send(self, recipients: Iterable[Recipient], content: MessageContent, earlier: Message | None) -> Message:
         message = self._usable(earlier, content)
         present = frozenset() if message is None else self._resume(message)
         missing = (one for one in recipients if one.number not in present)

@@ -13,6 +13,7 @@ from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
+from airflow_provider_messaggisms.hooks import SEEN
 from tests.airflow.carriers import bare_environment, open_transport
 from tests.airflow.faces import connect, face, hook, open_hook, puppet
 from tests.conftest import only_our_warnings
@@ -45,6 +46,12 @@ def run_dag(airflow_db: None, tmp_path: Path) -> Run:
         return dag.test(**kwargs)
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def _nothing_seen() -> None:
+    """Forget the prices and credits that other tests have seen, as a new process does."""
+    SEEN.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -169,7 +169,7 @@ def test_a_missing_scope_is_no_transient_refusal(open_hook: Open, with_token: Ve
 
 
 def test_a_thousand_sends_outlive_their_token(vendor: Vendor) -> None:
-    vendor.longest_life = 1.5
+    vendor.longest_life = 0.8
     with MessaggiSmsHook(retry_policy=AT_ONCE) as hook:
         for number in range(1000):
             hook.send_message(**HELLO | {"body": f"Number {number}"})

@@ -98,7 +98,7 @@ def test_it_fits_for_all_recipients_whatever_their_names(
 @pytest.mark.parametrize(
     ("cost", "price", "text"),
     [
-        (Cost(3, 6, ("GSM-7",)), 0.05, "3 recipient(s), 6 SMS part(s) in GSM-7, estimated price 0.30 EUR"),
+        (Cost(3, 6, ("GSM-7",)), 0.05, "3 recipient(s), 6 SMS part(s) in GSM-7, estimated price 0.30 EUR without VAT"),
         (
             Cost(3, 6, ("GSM-7", "UCS-2"), exact=False),
             None,
