@@ -1,4 +1,4 @@
-"""The delivery sensor: a task that ends when the SMS have arrived, or cannot arrive any more."""
+"""The sensors: tasks that end when SMS have arrived or cannot arrive any more, or when there is enough credit."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.links import link_to_message
 from airflow_provider_messaggisms.metrics import environment_of
 from airflow_provider_messaggisms.permanent_errors import without_retries
+from airflow_provider_messaggisms.waiting.credit_sensor import MessaggiSmsCreditSensor
 from airflow_provider_messaggisms.waiting.waiting_operator import WaitingOperator
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     # Imported where it is needed: every parse of a DAG file imports this module.
     from airflow_provider_messaggisms.gateway.polling import Poller
+
+__all__ = ["MessaggiSmsCreditSensor", "MessaggiSmsDeliverySensor"]
 
 #: In reschedule mode each poll is a new process and a new round of the scheduler.
 _MIN_RESCHEDULE_SECONDS = 60.0

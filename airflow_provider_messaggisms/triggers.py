@@ -1,4 +1,4 @@
-"""The delivery trigger: a wait that holds no worker slot. It only reads: it never sends and cancels nothing."""
+"""The triggers: waits that hold no worker slot. They only read: they never send and cancel nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError
+from airflow_provider_messaggisms.gateway.credit_polling import AskCredit, CreditPoller, CreditWait
 from airflow_provider_messaggisms.gateway.polling import Poller, Wait
+from airflow_provider_messaggisms.gateway.steps import Pause, arun_steps
 from airflow_provider_messaggisms.waiting import trigger_event
 from airflow_provider_messaggisms.waiting.shared_client import shared_hook
 
@@ -80,6 +82,70 @@ class MessaggiSmsDeliveryTrigger(BaseTrigger):
             async with asyncio.timeout(wait.seconds_left(time.time())) as limit:
                 async with shared_hook(self.messaggisms_conn_id) as hook:
                     return await hook.arun_steps(poller.resume(time.time))
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            return None
+
+
+class MessaggiSmsCreditTrigger(BaseTrigger):
+    """
+    Wait until the account has enough credit, and tell how it ended (see ``waiting.trigger_event``).
+
+    All parameters are plain JSON. After a restart of the triggerer it begins anew from them and meets the same
+    deadline.
+
+    :param messaggisms_conn_id: Id of the connection.
+    :param wait: The fields of ``gateway.credit_polling.CreditWait``, as its ``to_json()`` returns them.
+    :param handover_seconds: Least seconds before it tells anything (see ``waiting.trigger_event``). Default 5.
+    """
+
+    def __init__(
+        self,
+        *,
+        messaggisms_conn_id: str,
+        wait: dict[str, Any],
+        handover_seconds: float = trigger_event.HANDOVER_SECONDS,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.messaggisms_conn_id = messaggisms_conn_id
+        self.wait = wait
+        self.handover_seconds = handover_seconds
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what it takes to begin anew in another process."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "messaggisms_conn_id": self.messaggisms_conn_id,
+                "wait": self.wait,
+                "handover_seconds": self.handover_seconds,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, then tell once how it ended."""
+        began = time.monotonic()
+        try:
+            report = await self._report(CreditWait.from_json(self.wait))
+        except MessaggiSmsError as error:
+            event = trigger_event.failed(error)
+        else:
+            event = trigger_event.time_is_up() if report is None else trigger_event.enough_credit(report)
+        await asyncio.sleep(began + self.handover_seconds - time.monotonic())
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+
+    async def _report(self, wait: CreditWait) -> dict[str, Any] | None:
+        """Poll until the end; return ``None`` at the deadline, even if a request is under way then."""
+        poller = CreditPoller(wait, lambda level, text: self.log.log(level, "%s", text))
+        try:
+            async with asyncio.timeout(wait.seconds_left(time.time())) as limit:
+                async with shared_hook(self.messaggisms_conn_id) as hook:
+
+                    async def perform(step: AskCredit | Pause) -> float | None:
+                        return await (asyncio.sleep(step.seconds) if isinstance(step, Pause) else hook.aget_credit())
+
+                    return await arun_steps(poller.resume(time.time), perform)
         except TimeoutError:
             if not limit.expired():
                 raise

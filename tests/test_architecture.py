@@ -83,7 +83,7 @@ LAYERS = (
         "waiting.shared_client",
     },
     {"triggers"},
-    {"sending.send_arguments", "sending.sending_operator", "waiting.waiting_operator"},
+    {"sending.send_arguments", "sending.sending_operator", "waiting.credit_sensor", "waiting.waiting_operator"},
     # What a DAG author imports.
     {"notifications", "operators", "sensors"},
 )

@@ -1,5 +1,5 @@
 """
-What the gateway's words say about money: the amounts in a refusal for lack of credit.
+Credit: the least amount that a sensor waits for, and the amounts in a refusal for lack of credit.
 
 The contract gives a 402 a code and no amounts, but users have seen amounts in its text. They are read from there as far
 as they are understood. A text of another kind is no error: the refusal then stands without amounts.
@@ -8,8 +8,9 @@ as they are understood. A text of another kind is no error: the refusal then sta
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.models import number
 
 #: Where the vendor's wallet is recharged.
@@ -51,3 +52,14 @@ def read_shortfall(text: str) -> Shortfall:
         if found := re.search(form, text[:1000], re.IGNORECASE):
             return Shortfall(*map(number, found.groups()))
     return Shortfall()
+
+
+def check_min_credit(value: Any) -> float:
+    """
+    Check the least credit to wait for.
+
+    :raises ConfigurationError: It is not a number of 0 or more.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise ConfigurationError(f"min_credit_eur: {str(value)[:40]!r} is not an amount of 0 or more")
+    return float(value)

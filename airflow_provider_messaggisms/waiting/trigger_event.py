@@ -62,13 +62,36 @@ def report_of(event: Any, message_id: str | None) -> dict[str, Any]:
             message_id or known
         ):
             return dict(report)
+    raise _error_of(event)
+
+
+def enough_credit(report: dict[str, Any]) -> dict[str, Any]:
+    """Tell that the account has enough credit."""
+    return {"status": "enough credit", "report": report}
+
+
+def credit_report_of(event: Any) -> dict[str, Any]:
+    """
+    Read what a trigger told of a wait for credit; raises as :func:`report_of`.
+
+    :returns: The report.
+    """
+    match event:
+        case {"status": "enough credit", "report": {"credit_eur": float() | int(), "summary": str()} as report}:
+            return dict(report)
+    raise _error_of(event)
+
+
+def _error_of(event: Any) -> Exception:
+    """Make the error that an event stands for; an event that is not understood is a :class:`ProtocolError`."""
+    match event:
         case {"status": "failed", "error": str(name), "text": str(text), "details": dict(details)}:
             kind = getattr(exceptions, name, None)
             if isinstance(kind, type) and issubclass(kind, MessaggiSmsError):
                 error = reworded(kind.__new__(kind), text)
                 error.__dict__.update(details)
-                raise error
+                return error
         case {"status": "time is up"}:
-            raise TimeIsUp
+            return TimeIsUp()
     status = event.get("status") if isinstance(event, dict) else type(event).__name__
-    raise ProtocolError(f"the trigger sent an unknown event (status {str(status)[:40]!r}); it counts as a failure")
+    return ProtocolError(f"the trigger sent an unknown event (status {str(status)[:40]!r}); it counts as a failure")

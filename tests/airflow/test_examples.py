@@ -13,6 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import task
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
+from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from tests.airflow.conftest import Run
 from tests.airflow.mailbox import Mailbox
 
@@ -98,6 +99,15 @@ def test_many_from_a_file(run_dag: Run, messaggisms_gateway: Gateway, tmp_path: 
         "Dear Anna, our doors are open on Saturday.",
         "Dear Ben, our doors are open on Saturday.",
     }
+
+
+def test_low_credit(run_dag: Run, messaggisms_gateway: Gateway) -> None:
+    MessaggiSmsHook().send_message(sender="Airflow", body="Hello", recipients="+39 349 123 4568")
+    assert succeeded(run_dag(example("low_credit")))
+    assert not succeeded(run_dag(example("low_credit"), run_conf={"least": 1000.0}))
+    assert [sms.text for sms in messaggisms_gateway.inbox()][-1:] == [
+        "The SMS credit is below 1000.0 EUR. Please recharge the wallet."
+    ]
 
 
 def test_fall_back(run_dag: Run, messaggisms_gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
