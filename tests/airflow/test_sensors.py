@@ -79,6 +79,7 @@ def test_it_succeeds_with_the_report_when_the_sms_arrives(
         "states": {"DELIVERED_TO_HANDSET": 1},
         "price_eur": 0.05,
         "failed": [],
+        "seconds": 4.0,
         "summary": "delivered to +39-*******567 after 4 s",
     }
     log = said()
