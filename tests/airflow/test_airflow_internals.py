@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 from datetime import UTC, datetime
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import DAG, BaseNotifier, BaseOperator, BaseSensorOperator
 
 from airflow_provider_messaggisms.airflow_internals import ChoosesPokeIntervals, RendersOwnFields, is_deferral_timeout
+from tests.airflow.conftest import Run
 
 
 @pytest.mark.parametrize("base", [BaseOperator, BaseNotifier])
@@ -41,13 +41,20 @@ def test_do_render_template_fields_is_called_for_a_plain_task() -> None:
     assert (task.rendered, task.secret, task.plain) == (("secret", "{{ x }}", False), "{{ x }}", "1")
 
 
-def test_do_render_template_fields_is_called_for_a_mapped_task() -> None:
+class Reporting(Recording):
+    """Reports what it has rendered itself when it runs."""
+
+    rendered_in_runs: ClassVar[list[Any]] = []
+
+    def execute(self, context: Any) -> None:
+        self.rendered_in_runs.append(self.rendered)
+
+
+def test_do_render_template_fields_is_called_for_a_mapped_task(run_dag: Run) -> None:
     with DAG("dag", schedule=None, start_date=datetime(2024, 1, 1, tzinfo=UTC)) as dag:
-        mapped: Any = Recording.partial(task_id="task").expand(secret=["{{ x }}"])
-    ti = SimpleNamespace(map_index=0, task=mapped)
-    context = {"x": "1", "ti": ti, "task": mapped, "dag": dag, "dag_run": SimpleNamespace(conf={}), "params": {}}
-    mapped.render_template_fields(context)
-    assert context["task"].rendered == ("secret", "{{ x }}", False)
+        Reporting.partial(task_id="task").expand(secret=["{{ x }}"])
+    run_dag(dag)
+    assert Reporting.rendered_in_runs == [("secret", "{{ x }}", False)]
 
 
 def test_airflow_has_not_changed_get_next_poke_interval() -> None:
