@@ -177,6 +177,7 @@ class Puppet(Server):
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.asked: list[Asked] = []
+        self.refused_token: str | None = None  # any request with it gets a 401, and uses up no scripted answer
         self.came = threading.Event()
         self._context = context
         self._answers: list[Answer] = []
@@ -200,11 +201,16 @@ class Puppet(Server):
                 with self._lock:
                     self.asked.append(asked)
                     self.came.set()
-                    answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+                    answer = self._next_answer(asked)
                 if callable(answer):
                     answer(Connection(spoken, self._over))
                     return
                 spoken.sendall(answer)
+
+    def _next_answer(self, asked: Asked) -> Answer:
+        if asked.headers.get("authorization") == f"Bearer {self.refused_token}":
+            return refusal(401)
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
 
 class Tunnel(Server):
