@@ -76,26 +76,26 @@ class ConnectionReader(BaseHook):
             )
         return settings
 
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Describe the connection form to Airflow 2.11; Airflow 3 reads the provider's description instead."""
-        from airflow_provider_messaggisms import UI_FIELD_BEHAVIOUR
 
-        return {name.replace("-", "_"): value for name, value in UI_FIELD_BEHAVIOUR.items()}
+def ui_field_behaviour() -> dict[str, Any]:
+    """Describe the standard fields of the connection form to Airflow 2.11."""
+    from airflow_provider_messaggisms import UI_FIELD_BEHAVIOUR
 
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Return the widgets of the connection form for Airflow 2.11."""
-        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
-        from flask_babel import lazy_gettext
-        from wtforms import StringField
+    return {name.replace("-", "_"): value for name, value in UI_FIELD_BEHAVIOUR.items()}
 
-        return {
-            name: StringField(
-                lazy_gettext(field["label"]),
-                widget=BS3TextFieldWidget(),
-                description=field["description"],
-                default=str(field["schema"].get("default", "")),
-            )
-            for name, field in FIELDS.items()
-        }
+
+def connection_form_widgets() -> dict[str, Any]:
+    """Return the further fields of the connection form for Airflow 2.11."""
+    from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+    from flask_babel import lazy_gettext
+    from wtforms import StringField
+
+    return {
+        name: StringField(
+            lazy_gettext(field["label"]),
+            widget=BS3TextFieldWidget(),
+            description=field["description"],
+            default=str(field["schema"].get("default", "")),
+        )
+        for name, field in FIELDS.items()
+    }

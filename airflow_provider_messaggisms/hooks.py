@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_messaggisms.connection import ConnectionReader
+from airflow_provider_messaggisms.connection import ConnectionReader, connection_form_widgets, ui_field_behaviour
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError
 from airflow_provider_messaggisms.gateway import calls
 from airflow_provider_messaggisms.gateway.account import Account
@@ -78,6 +78,18 @@ class MessaggiSmsHook(ConnectionReader):
         self._client: BlockingClient | None = None
         self._awaited_client: AwaitedClient | None = None
         self._opening = asyncio.Lock()
+
+    # Airflow 2.11 looks for these two in this class itself, not in its bases.
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Describe the connection form to Airflow 2.11; Airflow 3 reads the provider's description instead."""
+        return ui_field_behaviour()
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the widgets of the connection form for Airflow 2.11."""
+        return connection_form_widgets()
 
     # --- sessions -----------------------------------------------------------------------------------------------------
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 
 import pytest
+from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
@@ -17,8 +20,11 @@ from airflow_provider_messaggisms.personal import personal_value
 
 ROSA, LEA, UGO = "+39-3471112223", "+39-3482223334", "+39-3493334445"
 
+# Airflow 2 resolves only what has a certain base.
+BASE: Any = import_module("airflow.utils.mixins").ResolveMixin if airflow_version.startswith("2.") else object
 
-class Output:
+
+class Output(BASE):  # type: ignore[misc]
     """What ``task.output`` is to a template field: Airflow resolves it."""
 
     def __init__(self, value: Any) -> None:
@@ -26,6 +32,9 @@ class Output:
 
     def __repr__(self) -> str:
         return f"Output({self.value!r})"  # part of a test's id, which has to be the same in every process
+
+    def iter_references(self) -> Iterator[Any]:
+        return iter(())
 
     def resolve(self, context: Any, *_: Any, **__: Any) -> Any:
         return self.value
