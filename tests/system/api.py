@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,31 +51,39 @@ def request_json(method: str, url: str, payload: object = None) -> Any:
 
 @dataclass(frozen=True)
 class AirflowApi:
-    """The REST API of the Airflow at ``url``; every user is an administrator. Call it serially: it uses SQLite."""
+    """
+    The REST API of an Airflow on SQLite; every user is an administrator. Call it serially.
+
+    :param url: Where it is.
+    :param check: Called before each call: raises if Airflow is not alive.
+    """
 
     url: str
+    check: Callable[[], None] = lambda: None
 
     def call(self, method: str, path: str, payload: object = None) -> Any:
         """
-        Return the answer of ``/api/v2`` + ``path``. Ask again while it is a 500: SQLite's database is locked.
+        Return the answer of ``/api/v2`` + ``path``. Ask again while it is a 500 or 503: SQLite's database is locked.
 
         :raises ApiError: Airflow refused.
-        :raises NoSignOfLifeError: It answers with nothing but 500.
+        :raises NoSignOfLifeError: It answers with nothing else.
         """
 
         def answered() -> tuple[Any] | None:
+            self.check()
             try:
                 return (request_json(method, f"{self.url}/api/v2{path}", payload),)
             except ApiError as error:
-                if error.status != 500:
+                if error.status not in (500, 503):
                     raise
                 return None
 
-        (answer,) = wait_until(f"an answer other than 500 to {method} {path}", answered, every_seconds=0.5)
+        (answer,) = wait_until(f"an answer to {method} {path}", answered, every_seconds=0.5)
         return answer
 
     def healthy_since(self, started: datetime) -> frozenset[str]:
         """Return the parts that reported themselves healthy after ``started``; empty while nothing answers."""
+        self.check()
         try:
             parts = request_json("GET", f"{self.url}/api/v2/monitor/health")
         except ApiError:

@@ -55,6 +55,10 @@ QUICK_HEARTBEATS: Mapping[str, str] = {
 }
 
 
+#: How often a component may end by itself in one stack.
+MAX_RESTARTS = 3
+
+
 class AirflowStack:
     """
     Run Airflow with the LocalExecutor on SQLite, as a context manager: healthy on entry, no process left on exit.
@@ -76,7 +80,7 @@ class AirflowStack:
         on_step: Callable[[str], None] = lambda step: None,
     ) -> None:
         self.home = Home(home.resolve())
-        self.api = AirflowApi(f"http://127.0.0.1:{_free_port()}")
+        self.api = AirflowApi(f"http://127.0.0.1:{_free_port()}", self.check)
         self.components: dict[str, subprocess.Popen[bytes]] = {}
         self._settings = {
             **_airflow_settings(self.home.folder, dags_folder.resolve(), self.api.url),
@@ -87,6 +91,8 @@ class AirflowStack:
         self._started = datetime.now(UTC)
         self._exits = ExitStack()
         self._guard: Guard | None = None
+        self._begun: set[str] = set()  # what has a log file of this stack
+        self._restarts = dict.fromkeys(COMPONENTS, 0)
 
     def __enter__(self) -> AirflowStack:
         with ExitStack() as exits:
@@ -113,8 +119,9 @@ class AirflowStack:
 
     def kill(self, component: str) -> None:
         """End one component with SIGKILL, as the kernel does when memory is short. What it forked lives on."""
-        self.components[component].kill()
-        self.components[component].wait()
+        process = self.components.pop(component)
+        process.kill()
+        process.wait()
 
     def processes(self) -> list[psutil.Process]:
         """Return all living processes of this stack: components, workers, tasks, orphans. None once it has ended."""
@@ -122,12 +129,20 @@ class AirflowStack:
 
     def check(self) -> None:
         """
-        Look whether all components that were started are still there.
+        Look whether all components that were started are still there, and start those again that ended by themselves.
 
-        :raises ComponentError: One ended by itself.
+        That is what a service manager does. Airflow's scheduler ends when SQLite stays locked for long, which it does
+        on a busy machine.
+
+        :raises ComponentError: One has ended too often.
         """
-        for component, process in self.components.items():
-            if process.poll() is not None:
+        for component, process in list(self.components.items()):
+            if process.poll() is None:
+                continue
+            self._restarts[component] += 1
+            if self._restarts[component] <= MAX_RESTARTS:
+                self.start(component)
+            else:
                 raise ComponentError(f"{component} ended with {process.returncode}:\n{self.home.tail(component)}")
 
     def wait_for_dag(self, dag_id: str) -> None:
@@ -140,15 +155,15 @@ class AirflowStack:
         """
 
         def parsed() -> bool | None:
-            self.check()
             return self.api.parsed_since(dag_id, self._started)
 
         wait_until(f"DAG {dag_id}", parsed, every_seconds=0.3)
 
     def _run(self, log_name: str, *arguments: str) -> subprocess.Popen[bytes]:
         assert self._guard is not None, "only inside the context"
-        restarted = log_name in self.components
-        with self.home.log_file(log_name).open("ab" if restarted else "wb") as log:
+        mode = "ab" if log_name in self._begun else "wb"
+        self._begun.add(log_name)
+        with self.home.log_file(log_name).open(mode) as log:
             return self._guard.start(
                 [sys.executable, "-m", "airflow", *arguments],
                 environment={**_inherited_environment(), **self._settings},
@@ -171,7 +186,6 @@ class AirflowStack:
             raise ComponentError(f"{error}: {', '.join(missing)}\n{tails}") from error
 
     def _is_healthy(self) -> bool | None:
-        self.check()
         return True if self._healthy_parts() >= HEALTHY else None
 
     def _healthy_parts(self) -> frozenset[str]:

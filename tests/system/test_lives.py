@@ -27,12 +27,18 @@ def run_again(stack: AirflowStack, dag_id: str) -> DagRun:
     return DagRun(stack.api, dag_id, RUN_ID)
 
 
+def wait_for_alarms(gateway: Gateway, number: int) -> None:
+    """Return when so many are there: callbacks run after their task has ended."""
+    wait_until("the alarm", lambda: len(texts(gateway, "made_again")) >= number or None)
+
+
 def test_a_run_that_is_deleted_and_made_again_alarms_again(stack: AirflowStack, gateway: Gateway) -> None:
     told = f"Failed: made_again.fails, try 1/1\nrun {RUN_ID}\nValueError: the source is down"
-    for times in (1, 2):
+    for expected in ([told], [told] * 2):
         run = run_again(stack, "made_again")
         assert run.wait() == "failed"
-        assert texts(gateway, "made_again") == [told] * times, run.log("fails")
+        wait_for_alarms(gateway, len(expected))
+        assert texts(gateway, "made_again") == expected, run.log("fails")
         stack.api.call("DELETE", f"/dags/made_again/dagRuns/{RUN_ID}")
 
 
