@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -123,16 +123,13 @@ class AwaitedClient:
         self._sockets = asyncio.Semaphore(settings.max_sockets)
         self._turns = _Turns()
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[Turn]:
+    def turn(self) -> Turn:
         """
-        Wait for a turn: as many calls at once as the connection allows sockets.
+        Return a turn to wait for, with ``async with``: as many at once as the connection allows sockets.
 
         A call that waits for a socket must not have decided on its token yet: the token may be refused meanwhile.
         """
-        async with self._sockets:
-            with self._turns.turn() as turn:
-                yield turn
+        return Turn(self._sockets, self._turns)
 
     async def run(self, attempts: Attempts[T], turn: Turn) -> T:
         """Perform the attempts of a call; return its value."""
@@ -147,7 +144,8 @@ class AwaitedClient:
             response = await self.transport.send(step.call.request, step.within_seconds, step.call.collect())
             return self._read(step.call, response)
         if isinstance(step, Authorize):
-            await turn.others(step.within_seconds)
+            if self._turns.alone is not None:
+                await turn.others(step.within_seconds)
             if self.refusals.in_a_row:
                 turn.be_alone()
             return await self._authorize(step)
@@ -191,27 +189,34 @@ class _Turns:
     Otherwise ten thousand waits would be refused, pause, and renew the token each for itself.
     """
 
+    __slots__ = ("alone", "over")
+
     def __init__(self) -> None:
         self.alone: Turn | None = None
         self.over = asyncio.Event()
 
-    @contextmanager
-    def turn(self) -> Iterator[Turn]:
-        """Give a call its turn. If it was alone, the others go on after it."""
-        turn = Turn(self)
-        try:
-            yield turn
-        finally:
-            if self.alone is turn:
-                self.alone = None
-                self.over.set()
-
 
 class Turn:
-    """The turn of one call."""
+    """The turn of one call, as a context manager: a class, because a poll has one and a generator costs more."""
 
-    def __init__(self, turns: _Turns) -> None:
+    __slots__ = ("_sockets", "_turns")
+
+    def __init__(self, sockets: asyncio.Semaphore, turns: _Turns) -> None:
+        self._sockets = sockets
         self._turns = turns
+
+    async def __aenter__(self) -> Self:
+        await self._sockets.acquire()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the socket back. If the call was alone, the others go on after it."""
+        self._sockets.release()
+        if self._turns.alone is self:
+            self._turns.alone = None
+            self._turns.over.set()
 
     async def others(self, within_seconds: float | None) -> bool:
         """

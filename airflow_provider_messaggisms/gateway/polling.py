@@ -58,6 +58,7 @@ from airflow_provider_messaggisms.gateway.outage import DEFAULT_OUTAGE_TOLERANCE
 from airflow_provider_messaggisms.gateway.poll_interval import PollInterval, checked_seconds
 from airflow_provider_messaggisms.gateway.steps import Pause, Steps
 from airflow_provider_messaggisms.gateway.summary_trust import SAFEGUARD_POLLS, SummaryTrust
+from airflow_provider_messaggisms.gateway.wire import Call
 
 Report = dict[str, Any]
 Say = Callable[[int, str], None]
@@ -137,8 +138,6 @@ class Poller:
     :param chance: Returns numbers in [0, 1), which spread the polls of many waits.
     """
 
-    __slots__ = ("_chance", "_interval", "_judged", "_large", "_log", "_trust", "outage", "since", "wait")
-
     def __init__(
         self, wait: Wait, say: Say, *, polls_before: int = 0, chance: Callable[[], float] = random.random
     ) -> None:
@@ -150,6 +149,7 @@ class Poller:
         self._log = _ChangeLog(say)
         self._chance = chance
         self._large: bool | None = None  # None: unknown size
+        self._get_counts: Call[DeliveryCounts] | None = None  # kept: it counts an unchanged answer only once
         self._judged: dict[str, int] | None = None  # the states last judged
 
     # --- until the end ------------------------------------------------------------------------------------------------
@@ -237,7 +237,8 @@ class Poller:
             if self._large and not self._trust.calls_for_recipients(message):
                 self._log.progress(f"message {self.wait.message_id}: {_as_summarised(message)}", now)
                 return None
-        counts: DeliveryCounts = yield calls.get_delivery_counts(self.wait.message_id, many=bool(self._large))
+        self._get_counts = self._get_counts or calls.get_delivery_counts(self.wait.message_id, many=bool(self._large))
+        counts: DeliveryCounts = yield self._get_counts
         self._learn_size(counts)
         return counts
 
@@ -245,7 +246,7 @@ class Poller:
         if self._large:
             self._trust.compare(counts)
         elif counts.total > SUMMARY_ABOVE:  # its transaction was open at the first poll, or its summary counts nothing
-            self._large = True
+            self._large, self._get_counts = True, None
         elif not counts.total:
             self._large = None
 

@@ -85,7 +85,7 @@ class AsyncTransport:
                 yarl.URL(endpoint.base_url + request.path, encoded=True),
                 data=request.body,
                 allow_redirects=False,
-                timeout=_client_timeout(endpoint.timeout_seconds, total_seconds),
+                timeout=_client_timeout(endpoint.timeout_seconds, round(total_seconds, 2)),
             ) as answer:
                 incoming = LimitedBody(body, request, answer.status, self._max_answer_bytes, endpoint.secrets)
                 while chunk := await answer.content.readany():
@@ -129,7 +129,7 @@ def _client_timeout(answer_seconds: float, total_seconds: float) -> aiohttp.Clie
 
     connect, read = timeouts(answer_seconds, total_seconds)
     if total_seconds <= answer_seconds:
-        # One timer does. aiohttp's read time-out sets three for each answer, a tenth of what a look costs.
+        # One timer does. aiohttp's read time-out sets three for each answer, a tenth of what a poll costs.
         return aiohttp.ClientTimeout(total=total_seconds, sock_connect=connect)
     return aiohttp.ClientTimeout(total=total_seconds, sock_connect=connect, sock_read=read)
 

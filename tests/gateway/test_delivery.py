@@ -1,4 +1,4 @@
-"""Did it arrive? The verdict over every state of the contract, every rule, and states that nobody has documented."""
+"""The verdict over every state of the contract, every rule, and undocumented states."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ def test_the_verdict_is_final_when_all_are_or_when_the_rule_cannot_be_met(
 
 
 def test_the_report_is_plain_json_with_counts_price_and_each_failure() -> None:
-    error = ReportError(name="EC_UNKNOWN_SUBSCRIBER", description=f"{NUMBER} is nobody", permanent=True)
+    error = ReportError(name="EC_UNKNOWN_SUBSCRIBER", description=f"{NUMBER} is unknown", permanent=True)
     lost = sms("UNDELIVERABLE_NOT_DELIVERED", error=error)
     report = judge("m1", iter([HANDSET, lost, ENROUTE, sms("EXPIRED_EXPIRED")]), Rule(0.5)).report
     assert json.loads(json.dumps(report)) == report
@@ -220,7 +220,7 @@ def test_the_report_is_plain_json_with_counts_price_and_each_failure() -> None:
             "index": 1,
             "number": "+39-*******223",
             "state": "UNDELIVERABLE_NOT_DELIVERED",
-            "reason": "+39-*******223 is nobody",
+            "reason": "+39-*******223 is unknown",
             "permanent": True,
         },
         {
@@ -385,7 +385,7 @@ def test_a_message_is_reachable_while_it_has_or_may_get_a_valid_recipient(
 
 
 @pytest.mark.parametrize("transaction", [False, None])
-def test_a_message_with_invalid_recipients_alone_reaches_nobody(transaction: bool | None) -> None:
+def test_a_message_with_invalid_recipients_alone_has_failed(transaction: bool | None) -> None:
     message = Message(
         id="m1", recipients=RecipientCounts(invalid=Invalid(total=2, list=[NUMBER, "12"])), transaction=transaction
     )

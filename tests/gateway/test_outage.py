@@ -70,6 +70,25 @@ def test_an_answer_ends_an_outage_and_is_told() -> None:
     ]
 
 
+def test_an_outage_begins_with_its_first_failure() -> None:
+    gateway = Simulated(ENROUTE)
+    poller = gateway.poller(outage_tolerance=60.0)
+    for after in (0.0, 7_200.0, 7_205.0, 7_210.0):
+        gateway.error = errors.NotSentError("refused") if after else None
+        assert gateway.poll(poller, after) is None
+    with pytest.raises(errors.NotSentError, match="4 polls in a row failed within 1 min"):
+        gateway.poll(poller, 7_260.0)
+
+
+def test_each_outage_is_told_even_if_nothing_changes_in_between() -> None:
+    gateway = Simulated(ENROUTE)
+    poller = gateway.poller()
+    for error in (None, errors.NotSentError("refused"), None, errors.NotSentError("refused")):
+        gateway.error = error
+        gateway.poll(poller)
+    assert [text for _, text in gateway.told].count("refused; polling again later") == 2
+
+
 def test_what_is_known_of_an_outage_keeps_no_frames() -> None:
     gateway = Simulated(ENROUTE)
     gateway.error = errors.NotSentError("refused")

@@ -90,6 +90,15 @@ def test_of_a_small_message_each_poll_reads_the_recipients() -> None:
     assert gateway.asked_by(poller) == [RECIPIENTS]
 
 
+def test_an_answer_that_has_not_changed_is_counted_once() -> None:
+    gateway = Simulated(ENROUTE)
+    poller = gateway.poller()
+    gateway.poll(poller)
+    first = gateway.last
+    gateway.poll(poller)
+    assert gateway.last is first  # a call recognizes the answer that it has counted
+
+
 def test_of_a_large_message_only_the_summary_is_read_while_nothing_ends() -> None:
     gateway = Simulated(*[ENROUTE] * 100)
     poller = gateway.poller()

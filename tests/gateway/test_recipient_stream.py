@@ -72,16 +72,16 @@ def test_a_long_answer_is_counted_as_if_it_had_been_read_whole(piece: int, dumps
 def test_an_answer_that_has_not_changed_is_counted_once() -> None:
     call = calls.get_delivery_counts("m1")
 
-    def look(status: int, body: bytes) -> DeliveryCounts:
+    def read(status: int, body: bytes) -> DeliveryCounts:
         return call.parse(Response(status, {}, body))
 
     pending, complete = answer(recipients(3)), answer(recipients(4))
-    first = look(200, pending)
-    assert look(200, pending) is first
-    assert (first.total, look(200, complete).total, look(200, pending).total) == (3, 4, 3)
+    first = read(200, pending)
+    assert read(200, pending) is first
+    assert (first.total, read(200, complete).total, read(200, pending).total) == (3, 4, 3)
     with pytest.raises(errors.GatewayUnavailableError):
-        look(502, pending)
-    assert told(look(200, pending)) == told(whole(pending))
+        read(502, pending)
+    assert told(read(200, pending)) == told(whole(pending))
 
 
 def test_hardly_anything_of_a_long_answer_is_kept() -> None:
@@ -128,7 +128,7 @@ def test_an_answer_that_ends_in_the_middle_is_an_error(cut: float) -> None:
         collected(body[: int(cut * len(body))], 10_000)
 
 
-def test_a_refusal_is_a_refusal_whoever_collects_it() -> None:
+def test_a_refusal_is_a_refusal_for_every_collector() -> None:
     collector = CALL.collect()
     collector.add(json.dumps({"data": None, "success": False, "message": "no", "error": 202}).encode())
     with pytest.raises(errors.MessageNotFoundError):

@@ -54,9 +54,10 @@ def test_the_trigger_gets_what_the_sensor_was_given(messaggisms_gateway: Gateway
         poke_interval=timedelta(seconds=90),
         outage_tolerance=timedelta(minutes=5),
     )
+    task.handover_seconds = 7.0
     arguments = deferral_of(task, context).trigger.serialize()[1]
     wait = Wait.from_json(arguments["wait"])
-    assert (arguments["messaggisms_conn_id"], arguments["handover_seconds"]) == ("messaggisms_default", 5.0)
+    assert (arguments["messaggisms_conn_id"], arguments["handover_seconds"]) == ("messaggisms_default", 7.0)
     assert wait == Wait(
         message_id=message_id,
         since=wait.since,

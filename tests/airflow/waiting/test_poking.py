@@ -21,6 +21,9 @@ from tests.airflow.puppet import Connection, Puppet, success, then
 from tests.airflow.waiting.sensing import STUCK, sensor
 from tests.airflow.waiting.waits import RECIPIENTS, SUMMARY, asked, send
 
+# On Airflow 2.11 the number of reschedules is in the database.
+pytestmark = pytest.mark.usefixtures("airflow_db")
+
 
 def poked(task: MessaggiSmsDeliverySensor, context: Any, times: int) -> list[bool]:
     return [task.poke(context).is_done for _ in range(times)]
