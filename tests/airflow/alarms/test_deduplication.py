@@ -436,6 +436,7 @@ def test_the_lock_that_comes_too_late_leaves_time_for_one_attempt(driver: Driver
     stuck.close()
     assert driver.run(waiting).sent
     assert methods(messaggisms_gateway) == ["GET", "POST"]
+    assert driver.limits == [pytest.approx(0.9, abs=0.1), pytest.approx(2.5, abs=0.1)]
 
 
 def test_waiting_ends_while_there_is_time_to_send(
