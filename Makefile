@@ -24,7 +24,8 @@ SIDE_BY_SIDE = -n 2 --dist loadscope --no-loadscope-reorder
 WITHOUT_BROWSER = $(if $(shell command -v chromedriver),,--ignore=tests/emulator/test_inbox.py)
 
 # What `make test-fast` leaves out: the tests that run Airflow or start many processes. Anything new is in, unless it is here.
-SLOW = tests/system tests/emulator tests/airflow/sending tests/airflow/waiting
+SLOW = tests/system tests/emulator tests/airflow/sending tests/airflow/waiting \
+    tests/airflow/alarms/test_notifier_storm.py tests/airflow/alarms/test_dag_processor.py
 WITHOUT_SLOW = $(SLOW:%=--ignore=%) --ignore-glob='tests/airflow/test_*.py'
 
 SET_UP = sh .ci/venv $(VENV) --extra emulator --group test --group lint --group airflow3
