@@ -30,7 +30,7 @@ WITHOUT_SLOW = $(SLOW:%=--ignore=%) --ignore-glob='tests/airflow/test_*.py'
 SET_UP = sh .ci/venv $(VENV) --extra emulator --group test --group lint --group airflow3
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test test-fast test-airflow2 test-contrary lint bench contract-live clean
+.PHONY: help set-up demo test test-fast test-airflow2 test-contrary test-compat lint bench contract-live dist clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,11 @@ CONTRARY = empty_put=refused repeats=merged list_order=oldest put_status=201 cus
 test-contrary: ## Run the provider's tests against a gateway whose undocumented behaviour is the opposite
 	@$(SET_UP)
 	exec $(call in,$(VENV)) pytest $(SIDE_BY_SIDE) tests/airflow $(CONTRARY:%=--messaggisms-personality=%) $(PYTEST_ARGS)
+
+# Such as CELLS="2.11.2 3.3.2/3.13" and COLUMNS="provider examples"; without them all that tests/compat knows.
+test-compat: ## Try the wheel beside each Airflow and Python that is supported, and print a table; takes long
+	@$(SET_UP)
+	exec $(call in,$(VENV)) tests.compat $(if $(CELLS),--cells "$(CELLS)") $(if $(COLUMNS),--columns "$(COLUMNS)")
 
 lint: ## Check style, format and types
 	@$(SET_UP)
