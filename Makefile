@@ -8,6 +8,7 @@ PYTEST_ARGS ?=
 VENV ?= .venv
 VENV_AIRFLOW2 ?= .venv-airflow2
 VENV_BENCH ?= .venv-bench
+VENV_RELEASE ?= .venv-release
 
 # Without compiled bytecode Airflow starts at half the speed; containers often forbid it.
 unexport PYTHONDONTWRITEBYTECODE
@@ -29,8 +30,12 @@ WITHOUT_SLOW = $(SLOW:%=--ignore=%) --ignore-glob='tests/airflow/test_*.py'
 
 SET_UP = sh .ci/venv $(VENV) --extra emulator --group test --group lint --group airflow3
 
+SET_UP_RELEASE = sh .ci/venv $(VENV_RELEASE) --no-install-project --group release
+# With the newest Airflow: what an installation without constraints gets.
+uv = $(call in,$(VENV_RELEASE)) uv --quiet $(1) --frozen --extra emulator --group airflow3
+
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test test-fast test-airflow2 test-contrary test-compat lint bench contract-live dist clean
+.PHONY: help set-up demo test test-fast test-airflow2 test-contrary test-compat lint bench contract-live dist audit sbom clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +85,21 @@ bench: ## Measure import, sending and waiting beside other providers
 contract-live: ## Answer the open questions at the vendor's sandbox (needs a token; asks before it spends)
 	@$(SET_UP)
 	@exec $(call in,$(VENV)) tests.contract.live
+
+dist: ## Build wheel and sdist, twice and the same, and check them
+	@$(SET_UP_RELEASE)
+	@exec env PATH="$(abspath $(VENV_RELEASE))/bin:$$PATH" sh .ci/dist
+
+audit: ## Ask for known vulnerabilities in the locked dependencies (asks the package index about each)
+	@$(SET_UP_RELEASE)
+	@mkdir -p build
+	$(call uv,export) --format requirements-txt --no-emit-project --no-annotate > build/locked.txt
+	exec $(call in,$(VENV_RELEASE)) pip_audit --requirement build/locked.txt --require-hashes --disable-pip
+
+sbom: ## Write build/sbom.cdx.json: what the package is made of, as it is locked (CycloneDX)
+	@$(SET_UP_RELEASE)
+	@mkdir -p build
+	$(call uv,export) --format cyclonedx1.5 > build/sbom.cdx.json
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .venv-* .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks build dist

@@ -50,17 +50,15 @@ def _masker() -> _Masker | None:
     return None
 
 
-async def extra_of(connection: Any) -> dict[str, Any]:
+async def extra_of(connection: Any) -> Any:
     """
-    Read the extra of a connection without blocking the event loop.
+    Read the extra of a connection without blocking the event loop. It may be anything that JSON can be.
 
     common-compat has ``get_async_extra_dejson`` for that since 1.21. It takes the connection's own method where there
     is one (Airflow 3.3.2), else a thread: reading masks secrets, and Airflow must not be told of them on the loop.
     """
     if hasattr(connection, "aextra_dejson"):
-        extra = await connection.aextra_dejson()
-    else:
-        from asgiref.sync import sync_to_async
+        return await connection.aextra_dejson()
+    from asgiref.sync import sync_to_async
 
-        extra = await sync_to_async(lambda: connection.extra_dejson)()
-    return dict(extra or {})
+    return await sync_to_async(lambda: connection.extra_dejson)()

@@ -19,7 +19,12 @@ from pathlib import Path
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 DISTRIBUTION = "airflow-provider-messaggisms"
-COMMON_COMPAT = "apache-airflow-providers-common-compat"
+
+#: Not a version: the lowest version of all that the wheel names, Airflow 2.11.0 among them.
+LOWEST = "lowest"
+
+#: Of the examples, one needs it.
+SMTP = "apache-airflow-providers-smtp"
 
 #: What the tests need beside Airflow; pytest's own plugins and libraries, never a part of Airflow.
 TEST_TOOLS = (
@@ -48,11 +53,12 @@ class Release:
 
 RELEASES = (
     Release("2.11.2", "2026-03-29", PYTHONS[:2]),
-    Release("3.0.6", "2025-08-30", PYTHONS[:2], lifted=(f"{COMMON_COMPAT}==1.14.2",)),
+    Release("3.0.6", "2025-08-30", PYTHONS[:2], lifted=("apache-airflow-providers-common-compat==1.14.2",)),
     Release("3.1.8", "2026-03-29", PYTHONS[:3]),
     Release("3.2.2", "2026-05-30", PYTHONS),
     Release("3.3.2", "2026-09-18", PYTHONS),
     Release("newest", "", PYTHONS),
+    Release(LOWEST, "2026-03-29", PYTHONS[:1]),
 )
 
 
@@ -136,9 +142,10 @@ class Environment:
         self.folder.mkdir(parents=True)
         self._uv("venv", "--quiet", "--python", self._python, self.folder / "venv")
         version = self._release.version
+        if version == LOWEST:
+            return  # the wheel brings it
         airflow = "apache-airflow" if version == "newest" else f"apache-airflow=={version}"
-        limit = ["--exclude-newer", f"{self._release.day}T00:00:00Z"] if self._release.day else []
-        self._install(airflow, "apache-airflow-providers-smtp", *limit)
+        self._install(airflow, SMTP, *self._limit())
         if self._release.lifted:
             self._install(*self._release.lifted)
 
@@ -148,7 +155,11 @@ class Environment:
 
         :raises CellError: That needs another version of something that is there.
         """
-        self._install(f"{DISTRIBUTION} @ {wheel.as_uri()}", *self._pinned())
+        if self._release.version == LOWEST:
+            wanted = f"{DISTRIBUTION}[emulator] @ {wheel.as_uri()}"
+            self._install(wanted, "--resolution", "lowest-direct", *self._limit())
+        else:
+            self._install(f"{DISTRIBUTION} @ {wheel.as_uri()}", *self._pinned())
 
     def add_tools(self) -> None:
         """Install what the tests need, the emulator's libraries included, without moving what Airflow came with."""
@@ -158,6 +169,9 @@ class Environment:
         """Return the version of each installed distribution."""
         listed = self._uv("pip", "list", "--quiet", "--format", "json", "--python", self.python)
         return {one["name"]: one["version"] for one in json.loads(listed[listed.index("[") :])}
+
+    def _limit(self) -> list[str]:
+        return ["--exclude-newer", f"{self._release.day}T00:00:00Z"] if self._release.day else []
 
     def _pinned(self) -> list[str | Path]:
         pins = self.folder / "pins.txt"
