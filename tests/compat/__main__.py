@@ -107,7 +107,17 @@ def _row(release: Release, python: str, workplace: Path, wheel: Path, columns: l
 
 def _tested(environment: Environment, release: Release, python: str, project: Path, column: str) -> str:
     since = time.monotonic()
-    command = [environment.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", _OURS, *COLUMNS[column]]
+    command: list[str | Path] = [
+        environment.python,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-o",
+        _OURS,
+        *COLUMNS[column],
+    ]
     try:
         printed = run(*command, folder=project, PATH=f"{environment.python.parent}:/usr/bin:/bin")
     except CellError as error:

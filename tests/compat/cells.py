@@ -87,15 +87,12 @@ def chosen(cells: str) -> list[tuple[Release, str]]:
 def interpreter(python: str) -> str | None:
     """Find a Python of this minor version on the machine: on the PATH, or among those of pyenv."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    places = [
-        shutil.which(f"python{python}"),
-        *sorted(pyenv.glob(f"{python}.*/bin/python"), reverse=True),
-        sys.executable,
-    ]
+    own = [str(path) for path in sorted(pyenv.glob(f"{python}.*/bin/python"), reverse=True)]
+    places = [shutil.which(f"python{python}"), *own, sys.executable]
     for place in filter(None, places):
         done = subprocess.run([place, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True)
         if done.returncode == 0 and done.stdout.decode().strip() == python:
-            return str(place)
+            return place
     return None
 
 
