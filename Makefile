@@ -90,9 +90,10 @@ dist: ## Build wheel and sdist, twice and the same, and check them
 	@$(SET_UP_RELEASE)
 	@exec env PATH="$(abspath $(VENV_RELEASE))/bin:$$PATH" sh .ci/dist
 
-audit: ## Ask for known vulnerabilities in the locked dependencies (asks the package index about each)
+audit: ## Check the workflows, and ask for known vulnerabilities in what is locked (asks the package index about each)
 	@$(SET_UP_RELEASE)
 	@mkdir -p build
+	$(VENV_RELEASE)/bin/zizmor --offline .github/workflows
 	$(call uv,export) --format requirements-txt --no-emit-project --no-annotate > build/locked.txt
 	exec $(call in,$(VENV_RELEASE)) pip_audit --requirement build/locked.txt --require-hashes --disable-pip
 
