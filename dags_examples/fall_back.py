@@ -8,8 +8,8 @@ so the failed recipients are found by their index in the list that was sent to. 
 
 from __future__ import annotations
 
+from airflow.providers.common.compat.sdk import DAG, task
 from airflow.providers.smtp.operators.smtp import EmailOperator
-from airflow.sdk import DAG, task
 
 from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator
 from airflow_provider_messaggisms.sensors import MessaggiSmsDeliverySensor

@@ -34,6 +34,7 @@ LAYERS = (
     # What knows nothing of a connection.
     {
         "airflow_internals",
+        "airflow_versions",
         "arguments",
         "installation",
         "links",
@@ -57,6 +58,7 @@ LAYERS = (
     },
     {
         "alarms.alarm",
+        "alarms.callback_log",
         "alarms.deduplication",
         "alarms.reporting",
         "personal_templates",
