@@ -40,6 +40,9 @@ MAX_SOCKETS = 500
 
 DEFAULT_TIMEZONE = "Europe/Rome"
 
+#: What Airflow's form shows, and may store, in a field whose name looks like a secret, as ``token_ttl_days`` does.
+_AIRFLOWS_MASK = "***"
+
 #: Extra fields of the connection, in the form that Airflow's ``provider_info.schema.json`` calls ``conn-fields``.
 FIELDS: dict[str, dict[str, Any]] = {
     "auth": {
@@ -75,8 +78,10 @@ FIELDS: dict[str, dict[str, Any]] = {
     },
     "token_ttl_days": {
         "label": "Life of a token (days)",
-        "description": f"Only with an account: how long a new token lives, 1 to {MAX_TTL_DAYS}.",
-        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": MAX_TTL_DAYS, "default": DEFAULT_TTL_DAYS},
+        "description": f"Only with an account: how long a new token lives, 1 to {MAX_TTL_DAYS}; empty: "
+        f"{DEFAULT_TTL_DAYS}.",
+        # No default here: Airflow masks it in its form, because of the field's name, and stores the mask.
+        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": MAX_TTL_DAYS},
     },
     "timezone": {
         "label": "Time zone",
@@ -194,13 +199,15 @@ class Settings(RedactedStruct, frozen=True):
         login: str | None = None,
     ) -> Settings:
         """
-        Check the parts of an Airflow connection. An empty value counts as absent, because a form leaves it empty.
+        Check the parts of an Airflow connection.
+
+        An empty value counts as absent, because a form leaves it empty. So does Airflow's mask, which a form may store.
 
         :raises ConfigurationError: A part is missing or invalid; the text names it.
         """
         if not isinstance(extra, Mapping):
             raise ConfigurationError("connection, field extra: it is not a JSON object")
-        given = {name: value for name, value in extra.items() if value not in (None, "")}
+        given = {name: value for name, value in extra.items() if value not in (None, "", _AIRFLOWS_MASK)}
         environment = _one_of("environment", given, tuple(HOSTS))
         base_url = HOSTS[environment]
         if host and host.strip():
