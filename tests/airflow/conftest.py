@@ -9,7 +9,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
@@ -22,10 +21,6 @@ from tests.conftest import only_our_warnings
 __all__ = ["bare_environment", "connect", "face", "hook", "open_hook", "open_transport", "puppet", "vendor"]  # fixtures
 
 Run = Callable[..., Any]
-
-
-# The examples are written for Airflow 3.
-collect_ignore = ["test_examples.py"] if airflow_version.startswith("2.") else []
 
 
 @pytest.fixture

@@ -271,7 +271,7 @@ def test_the_test_of_an_account_tells_all_that_is_known(vendor: Vendor) -> None:
     assert not [secret for secret in (API_KEY, BASIC, *vendor.tokens) if secret in text]
 
 
-def test_the_test_of_an_account_does_without_what_the_service_does_not_tell(vendor: Vendor) -> None:
+def test_testing_an_account_works_without_optional_answers(vendor: Vendor) -> None:
     answer = vendor._service
     vendor._service = lambda asked: answer(asked) if asked.path.startswith("/tokens") else DOWN  # type: ignore[method-assign]
     good, text = MessaggiSmsHook(retry_policy=AT_ONCE).test_connection()
