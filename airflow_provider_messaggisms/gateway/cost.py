@@ -12,15 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
 
 import msgspec
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.recipients import Recipient
-from airflow_provider_messaggisms.gateway.sms_text import Measure, fill, fit, measure, placeholders
-
-OnTooLong = Literal["fail", "fit"]
+from airflow_provider_messaggisms.gateway.sms_text import Measure, OnTooLong, fill, fit, measure, placeholders
 
 _GSM7_SINGLE = 160
 
@@ -148,13 +145,3 @@ def count_parts(body: str, recipients: Iterable[Recipient]) -> PartsCounter:
     for recipient in recipients:
         counter.add(recipient.fields)
     return counter
-
-
-def check_max_parts(max_parts: Any) -> None:
-    """
-    Check a limit of parts.
-
-    :raises ConfigurationError: It is neither a whole number of 1 or more nor ``None``.
-    """
-    if max_parts is not None and (isinstance(max_parts, bool) or not isinstance(max_parts, int) or max_parts < 1):
-        raise ConfigurationError(f"max_parts: {str(max_parts)[:40]!r} is not a whole number of 1 or more")

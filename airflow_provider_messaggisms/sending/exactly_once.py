@@ -114,7 +114,8 @@ class ExactlyOnce:
     :param key: ``origin.key(numbers)``, or an ``idempotency_key``.
     :param sender: Look only among the messages of this sender.
     :param is_derived: Whether *key* was derived from the recipients, for a send that is not simulated.
-    :param pauses_seconds: Seconds to wait before each look for a message whose answer was lost.
+    :param pauses_seconds: Seconds to wait before each look for a message whose answer was lost. Default: those of
+        ``gateway.idempotency``.
     """
 
     def __init__(
@@ -126,11 +127,11 @@ class ExactlyOnce:
         key: str,
         sender: str | None,
         is_derived: bool = False,
-        pauses_seconds: tuple[float, ...] = LOOKUP_PAUSES_SECONDS,
+        pauses_seconds: tuple[float, ...] | None = None,
     ) -> None:
         self.hook = hook
         self.key = key
-        self.pauses_seconds = pauses_seconds
+        self.pauses_seconds = LOOKUP_PAUSES_SECONDS if pauses_seconds is None else pauses_seconds
         self._origin = origin
         self._mark = new_mark()
         self._task_state = TaskState(context)

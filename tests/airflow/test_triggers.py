@@ -22,7 +22,7 @@ from airflow_provider_messaggisms.exceptions import (
     MessageNotFoundError,
     RateLimitedError,
 )
-from airflow_provider_messaggisms.gateway.delivery import Rule
+from airflow_provider_messaggisms.gateway.delivery_rule import Rule
 from airflow_provider_messaggisms.gateway.polling import Wait
 from airflow_provider_messaggisms.triggers import MessaggiSmsDeliveryTrigger
 from airflow_provider_messaggisms.waiting.shared_client import count_shared_hooks

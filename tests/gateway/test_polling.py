@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_messaggisms import exceptions as errors
-from airflow_provider_messaggisms.gateway.delivery import Rule, judge
+from airflow_provider_messaggisms.gateway.delivery import judge
+from airflow_provider_messaggisms.gateway.delivery_rule import Rule
 from airflow_provider_messaggisms.gateway.models import Delivery
 from airflow_provider_messaggisms.gateway.polling import Poller, Wait
 from airflow_provider_messaggisms.gateway.recipient_stream import SlicedResponseBody

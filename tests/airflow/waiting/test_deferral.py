@@ -21,7 +21,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_messaggisms import exceptions as errors
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
-from airflow_provider_messaggisms.gateway.delivery import Rule
+from airflow_provider_messaggisms.gateway.delivery_rule import Rule
 from airflow_provider_messaggisms.gateway.polling import Wait
 from airflow_provider_messaggisms.sensors import MessaggiSmsDeliverySensor
 from airflow_provider_messaggisms.waiting import trigger_event
