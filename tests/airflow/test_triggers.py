@@ -27,6 +27,7 @@ from airflow_provider_messaggisms.gateway.polling import Wait
 from airflow_provider_messaggisms.triggers import MessaggiSmsDeliveryTrigger
 from airflow_provider_messaggisms.waiting.shared_client import count_shared_hooks
 from airflow_provider_messaggisms.waiting.trigger_event import TimeIsUp, report_of
+from tests.airflow.faces import Open
 from tests.airflow.puppet import Connection, Puppet, cut, http, refusal, reset, success
 from tests.airflow.waiting.waits import (
     NUMBER,
@@ -191,7 +192,8 @@ async def test_an_unknown_message_ends_it_at_once(messaggisms_gateway: Gateway) 
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 406])
-async def test_a_permanent_error_ends_it_at_once(puppet: Puppet, status: int) -> None:
+async def test_a_permanent_error_ends_it_at_once(puppet: Puppet, connect: Open, status: int) -> None:
+    connect(host=puppet.url, extra={"timeout_seconds": 3})  # a refused token is asked again after a third of that
     puppet.answers(refusal(status))
     event = await told_by(trigger("m1"))
     assert (event["status"], event["details"]["status"]) == ("failed", status)
