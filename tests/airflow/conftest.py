@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,7 +34,8 @@ def run_dag(airflow_db: None, tmp_path: Path) -> Run:
             from airflow.dag_processing.bundles.manager import DagBundlesManager
 
             DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call]
-            bag = bags.BundleDagBag(dag_folder=tmp_path, bundle_path=tmp_path, bundle_name="dags-folder")
+            named = {"bundle_name": "dags-folder"} if "bundle_name" in signature(bags.DagBag).parameters else {}
+            bag = bags.BundleDagBag(dag_folder=tmp_path, bundle_path=tmp_path, **named)
             bag.bag_dag(dag)
             bags.sync_bag_to_db(bag, "dags-folder", None)
         return dag.test(**kwargs)
