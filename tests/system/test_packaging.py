@@ -33,7 +33,9 @@ def run(*command: str | Path, folder: Path = CHECKOUT, **variables: str) -> str:
 def uv(*arguments: str | Path, **variables: str) -> str:
     """Run uv with this Python."""
     trusting = {"UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true"}  # as .ci/venv does
-    return run(sys.executable, "-m", "uv", *arguments, UV_PYTHON=sys.executable, **trusting, **variables)
+    return run(
+        sys.executable, "-m", "uv", *arguments, folder=CHECKOUT, UV_PYTHON=sys.executable, **trusting, **variables
+    )
 
 
 @pytest.fixture(scope="module")
