@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,23 +26,31 @@ Run = Callable[..., Any]
 
 @pytest.fixture
 def run_dag(airflow_db: None, tmp_path: Path) -> Run:
-    """Run a DAG with Airflow's own ``dag.test()``; on Airflow 3 it must be in the database first."""
+    """Run a DAG with Airflow's own ``dag.test()``; since Airflow 3.1 it must be in the database first."""
 
     @only_our_warnings()
     def run(dag: DAG, **kwargs: Any) -> Any:
-        try:
-            from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
-        except ImportError:  # Airflow 2
-            return dag.test(**kwargs)
-        from airflow.dag_processing.bundles.manager import DagBundlesManager
+        bags = _module_of_bags()
+        if hasattr(bags, "sync_bag_to_db"):
+            from airflow.dag_processing.bundles.manager import DagBundlesManager
 
-        DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call]
-        bag = BundleDagBag(dag_folder=tmp_path, bundle_path=tmp_path, bundle_name="dags-folder")
-        bag.bag_dag(dag)
-        sync_bag_to_db(bag, "dags-folder", None)
+            DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call]
+            named = {"bundle_name": "dags-folder"} if "bundle_name" in signature(bags.DagBag).parameters else {}
+            bag = bags.BundleDagBag(dag_folder=tmp_path, bundle_path=tmp_path, **named)
+            bag.bag_dag(dag)
+            bags.sync_bag_to_db(bag, "dags-folder", None)
         return dag.test(**kwargs)
 
     return run
+
+
+def _module_of_bags() -> Any:
+    """Find where Airflow keeps its bags of DAGs."""
+    try:
+        from airflow.dag_processing import dagbag
+    except ImportError:  # before Airflow 3.2
+        from airflow.models import dagbag  # type: ignore[no-redef]
+    return dagbag
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "provider": ("tests/airflow/test_provider_info.py",),
     "examples": ("tests/airflow/test_examples.py",),
     "alarms": ("tests/airflow/alarms",),
-    "scheduler": ("tests/compat/test_scheduler.py",),
+    "scheduler": ("tests/compat/scheduler.py",),
     "gateway": ("tests/gateway",),
     "airflow": tuple(
         f"tests/airflow/{name}"

@@ -2,7 +2,7 @@
 A deferrable wait on a real scheduler and a real triggerer, of whichever Airflow is installed.
 
 The system tests ask Airflow's API, which differs from version to version. Here a few commands and a look into the
-database do: both are alike since 2.11.
+database do: both are alike since 2.11. ``make test`` leaves this file out, by its name: ``tests/system`` tests more.
 """
 
 from __future__ import annotations
