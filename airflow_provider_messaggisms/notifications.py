@@ -16,7 +16,6 @@ import copy
 import logging
 import sys
 from collections.abc import Generator, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -111,12 +110,17 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
     # On a rendered copy: what it was rendered for, set when the copy is made. None: not rendered yet.
     _occasion: Occasion | None = None
 
+    # What is wrong with the arguments of a deadline's callback, and the values of those that do not exist. The error is
+    # kept until the arguments can be hidden, because Airflow logs them with it.
+    _refusal: Exception | None = None
+    _misnamed: Sequence[Any] = ()
+
     template_fields: Sequence[str] = _FIELDS
 
     def __init__(
         self,
         *,
-        recipients: Any,
+        recipients: Any = (),  # required; without it Python would refuse, and a misspelt name would reach Airflow's log
         body: str | None = None,
         sender: str | None = None,
         max_parts: int | None = 1,
@@ -129,19 +133,25 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         messaggisms_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
         self.recipients = recipients
         self.body = body
         self.sender = sender
         self.max_parts = max_parts
         self.alarm_key = alarm_key
-        self.once_per = _span(once_per)
         self.timeout_seconds = timeout_seconds
         self.priority = priority
         self.flash = flash
         self.test = test
         self.messaggisms_conn_id = messaggisms_conn_id
-        self._check()
+        try:
+            super().__init__(**kwargs)
+            self.once_per = _span(once_per)
+            self._check()
+        except (TypeError, ConfigurationError) as error:
+            if "context" not in kwargs:
+                raise
+            self._refusal = error
+            self._misnamed = [value for name, value in kwargs.items() if name != "context"]
 
     def _check(self) -> None:
         check_limit("max_parts", self.max_parts)
@@ -175,11 +185,11 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
             context: Any = getattr(self, "context", None) or {}
             ready, context = await self._aprepared(context)
             await ready.async_notify(context)
-        except Exception:
-            from airflow_provider_messaggisms.alarms.deadline import in_thread
+        except Exception as error:  # noqa: BLE001 (it is raised again, where Airflow can hide the arguments)
+            from airflow_provider_messaggisms.alarms.callback_log import raise_unless_it_tells
 
-            await in_thread(_hide, self.recipients, self.body)
-            raise
+            others = [getattr(self, name, None) for name in self.template_fields if name not in _PERSONAL]
+            await raise_unless_it_tells(error, [self.recipients, self.body, *self._misnamed], others)
 
     def notify(self, context: Context) -> None:
         """
@@ -276,6 +286,8 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         from airflow_provider_messaggisms.alarms.occasion import Occasion
         from airflow_provider_messaggisms.alarms.template_context import completed
 
+        if self._refusal is not None:
+            raise self._refusal
         event = event_of(context, self, sys.exception())
         ready = copy.copy(self)
         ready._occasion = Occasion(event, _written(self.body), handover)
@@ -349,12 +361,3 @@ def _span(once_per: Any) -> timedelta:
         raise ConfigurationError(
             f"once_per: expected a timedelta or a number of seconds, got {str(once_per)[:40]!r}"
         ) from None
-
-
-def _hide(*arguments: Any) -> None:
-    """Mask the arguments of a deadline's callback: when it fails, Airflow logs their ``repr``."""
-    with suppress(ImportError):  # an older common-compat
-        from airflow.providers.common.compat.sdk import mask_secret
-
-        for argument in filter(None, arguments):
-            mask_secret(repr(argument))

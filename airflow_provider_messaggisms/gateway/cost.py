@@ -5,7 +5,7 @@ Each recipient's fields count with their real lengths: one long name makes one S
 its price. The recipients may come as a stream, so only the widths of their fields are kept, not the fields.
 
 The price is unknown until the gateway quotes it, in its answer to the send. The estimate is therefore the parts times
-the connection's ``price_per_part_eur``; without that field there is no estimate.
+the price of one part (see ``gateway.price``); while that is unknown there is no estimate.
 """
 
 from __future__ import annotations

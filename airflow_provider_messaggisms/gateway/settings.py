@@ -95,7 +95,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     },
     "price_per_part_eur": {
         "label": "Price of one SMS part (EUR)",
-        "description": "Only for the estimate in the log, before the gateway quotes its own price.",
+        "description": "Without VAT. For estimates and max_price_eur, instead of the last price that the gateway told.",
         "schema": {"type": ["number", "null"], "minimum": 0},
     },
     "timestamp_send_format": {

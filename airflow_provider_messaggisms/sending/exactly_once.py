@@ -52,7 +52,7 @@ searches the gateway. If it finds its own message, it adopts it; if not, it is i
   try. Neither is documented.
 * No machine stands still between announcement and request for longer than the heartbeat timeout.
 * The recipients stay the same. If a template, a Variable or a file names others in a later try or after a clear, that
-  is another send. Where the task state knows whom the earlier one reached, they do not get it again (see
+  is another send. Where the task state holds the recipients that the earlier one reached, they do not get it again (see
   :meth:`ExactlyOnce.reached_before`); before 3.3, recipients named in both may get it twice. An ``idempotency_key``
   keeps it one send.
 * Before 3.3, the sender stays the same: the search looks among the messages of one sender.
@@ -185,7 +185,7 @@ class ExactlyOnce:
 
     def reached_before(self) -> dict[str, Set[str]]:
         """
-        Find who has an SMS from an earlier life of this task instance, which wrote to other recipients.
+        Find the recipients of an earlier life of this task instance, if that wrote to others than this one.
 
         Only the task state knows that, and only of keys that are derived from the recipients: another
         ``idempotency_key`` is meant to send anew.

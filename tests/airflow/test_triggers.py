@@ -39,6 +39,7 @@ from tests.airflow.waiting.waits import (
     trigger,
 )
 from tests.benchmarks.waiting_gateway import recipient
+from tests.progress import SILENCE_SECONDS
 
 STUCK, UNDELIVERABLE = "+39 349 123 0005", "+39 349 123 0001"
 DELIVERED = [{"number": "+39-3491234567", "state": "DELIVERED_TO_HANDSET"}]
@@ -332,18 +333,19 @@ async def test_cancelled_it_asks_no_more_and_leaves_nothing_behind(
 async def test_reading_the_connection_does_not_stop_the_loop(
     messaggisms_gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ticked = threading.Event()
+    reads, ticked = threading.Event(), threading.Event()
     read = EnvironmentVariablesBackend.get_conn_value
 
     def slow(backend: Any, conn_id: str, *others: Any, **more: Any) -> str | None:
-        assert ticked.wait(10), "the loop stands still while the connection is read"
+        reads.set()
+        assert ticked.wait(SILENCE_SECONDS), "the loop stands still while the connection is read"
         return read(backend, conn_id, *others, **more)
 
     message_id = send()
     messaggisms_gateway.advance(10)
     monkeypatch.setattr(EnvironmentVariablesBackend, "get_conn_value", slow)
     waiting = asyncio.create_task(told_by(trigger(message_id)))
-    await asyncio.sleep(0.2)  # by now it reads, and this loop goes on
+    assert await asyncio.to_thread(reads.wait, SILENCE_SECONDS)
     ticked.set()
     assert report_of(await waiting, message_id)["delivered"] == 1
 

@@ -307,7 +307,7 @@ def test_fast_path_and_phonenumbers_agree(code: int, rest: str) -> None:
     assert outcome(plain, "possible") == possible_by_phonenumbers(plain)
 
 
-def test_fast_path_and_phonenumbers_agree_on_every_country_code_first_digit_and_length() -> None:
+def test_fast_path_and_phonenumbers_agree_on_all_codes_and_lengths() -> None:
     """Where a national prefix is left in (+44 07911...), phonenumbers drops it, so counting digits is not enough."""
     for code in CODES:
         for rest in (f"{first}{'2345678912345'[:more]}" for first in range(10) for more in range(3, 14)):

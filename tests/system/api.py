@@ -81,6 +81,18 @@ class AirflowApi:
         (answer,) = wait_until(f"an answer to {method} {path}", answered, every_seconds=0.5)
         return answer
 
+    def create(self, kind: str, value: dict[str, Any]) -> None:
+        """
+        Make a connection, a variable... (``kind`` is its plural), unless there is one of that name.
+
+        :raises ApiError: Airflow refused.
+        """
+        try:
+            self.call("POST", f"/{kind}", value)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+
     def healthy_since(self, started: datetime) -> frozenset[str]:
         """Return the parts that reported themselves healthy after ``started``; empty while nothing answers."""
         self.check()

@@ -16,13 +16,14 @@ from tests.system.stack import QUICK_HEARTBEATS, AirflowStack
 DAG_FOLDERS = (Path(__file__).resolve().parents[2] / "dags_examples", Path(__file__).parent / "dags")
 
 # Like nothing that a log would hold by chance.
-TOKEN = "token-5hNqYw3Zr8"
+TOKEN, API_KEY = "token-5hNqYw3Zr8", "key-8RwZk2Lq5t"
 
 
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """Run the emulator, on real time, for the whole session: tests tell their SMS apart by number or message id."""
-    with running_gateway(tmp_path_factory.mktemp("gateway") / "emulator.log", token=TOKEN) as running:
+    log_file = tmp_path_factory.mktemp("gateway") / "emulator.log"
+    with running_gateway(log_file, token=TOKEN, api_key=API_KEY) as running:
         yield running
 
 
