@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Set
 from typing import Any
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
@@ -106,10 +106,10 @@ class RecipientFile:
 
     def _check_all(self, names_of_airflow: Set[str]) -> None:
         rows = self._rows({*self._used, *names_of_airflow})
-        for line, written in self._logging_progress(rows):
-            if names_of_airflow and isinstance(written, Mapping):
-                check_no_clash(names_of_airflow, written["fields"])
-            recipient = self._check.add(line, written)
+        for line, number, fields in self._logging_progress(rows):
+            if names_of_airflow:
+                check_no_clash(names_of_airflow, fields)
+            recipient = self._check.add_row(line, number, fields)
             if recipient is not None:
                 self.tally.add(recipient.fields)
         self._check.finish(f"recipients_path: {self.path}")
@@ -128,8 +128,8 @@ class RecipientFile:
 
     def _read_again(self) -> Iterator[Recipient]:
         try:
-            for line, written in self._rows(set(self._used)):
-                recipient = self._check.take(written, line)
+            for row in self._rows(set(self._used)):
+                recipient = self._check.take_row(*row)
                 if recipient is not None:
                     yield recipient
         except ConfigurationError as error:

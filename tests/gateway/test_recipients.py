@@ -19,10 +19,10 @@ from rich.pretty import pretty_repr
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.recipients import (
     Recipient,
+    RecipientCheck,
     RecipientList,
     check_placeholders,
     field_names,
-    read_recipient,
     read_recipients,
 )
 
@@ -134,7 +134,7 @@ def test_each_complaint_says_where_and_why(written: Any, complaint: str) -> None
 
 def test_the_caller_may_name_the_place() -> None:
     with pytest.raises(ConfigurationError, match=r"^line 17: "):
-        read_recipient("12", "line 17")
+        RecipientCheck(None, lambda place: f"line {place}").add(17, "12")
 
 
 def test_on_invalid_drop_sends_to_the_rest_and_reports_the_others() -> None:

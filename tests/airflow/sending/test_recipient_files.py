@@ -469,7 +469,7 @@ def test_a_number_that_came_between_the_two_readings_is_not_sent_to(tmp_path: Pa
 def test_rows_are_read_as_a_stream(tmp_path: Path) -> None:
     path = csv_file(tmp_path, "number\n+393491234567\nbroken,row\n")
     rows = read_rows(path, ())
-    assert next(rows) == (2, "+393491234567")
+    assert next(rows) == (2, "+393491234567", {})
     with pytest.raises(ConfigurationError, match="line 3: 2 values for 1 columns"):
         next(rows)
 
