@@ -38,6 +38,14 @@ def is_missing_text(text: str) -> bool:
     return text.strip(BLANKS) in _MISSING_TEXTS
 
 
+def is_missing(value: Any) -> bool:
+    """Tell whether a value of any type stands for a missing one: ``None``, not-a-number, pandas' NA and NaT."""
+    try:
+        return field_text(value) is None
+    except ConfigurationError:
+        return False
+
+
 def field_texts(fields: Mapping[Any, Any], only: Collection[str] | None = None) -> dict[str, str]:
     """
     Return fields as plain texts by name, without the missing ones.

@@ -10,13 +10,13 @@ shows the number masked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set, Sized
 from typing import Any, Literal
 
 import msgspec
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
-from airflow_provider_messaggisms.gateway.fields import field_texts, is_missing_text, missing_field_hint
+from airflow_provider_messaggisms.gateway.fields import field_texts, is_missing, is_missing_text, missing_field_hint
 from airflow_provider_messaggisms.gateway.phone import known_region, mask, mask_numbers, to_wire
 from airflow_provider_messaggisms.gateway.recipient_text import parse_recipients
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
@@ -26,6 +26,7 @@ Validate = Literal["full", "possible"]
 OnInvalid = Literal["fail", "drop"]
 OnRepeated = Literal["fail", "first"]
 
+_WRITTEN = "{'number': ..., 'fields': {...}}"
 _NOTHING_PUSHED = "; did the task that gives it push nothing?"
 
 
@@ -279,6 +280,8 @@ def read_recipients(
 def _each(written: Any) -> Iterator[Any]:
     if isinstance(written, str):
         written = parse_recipients(written)
+    if is_table(written):
+        raise ConfigurationError(f"recipients: a DataFrame is a table; give a column of it, or a list of {_WRITTEN}")
     if isinstance(written, str | Mapping | Recipient):
         yield written
     elif isinstance(written, Iterable) and not isinstance(written, bytes):
@@ -286,6 +289,11 @@ def _each(written: Any) -> Iterator[Any]:
     else:
         found = f"nothing (None){_NOTHING_PUSHED}" if written is None else type(written).__name__
         raise ConfigurationError(f"recipients: expected a number, a recipient or a list of them, got {found}")
+
+
+def is_table(value: Any) -> bool:
+    """Recognise a DataFrame, whichever library it is from: going through one gives the names of its columns."""
+    return type(value).__name__ == "DataFrame"
 
 
 def _number_and_fields(written: Any) -> tuple[Any, Mapping[Any, Any]]:
@@ -301,15 +309,14 @@ def _number_and_fields(written: Any) -> tuple[Any, Mapping[Any, Any]]:
 
 
 def _why_no_number(value: Any, missing_hint: str) -> str:
-    if value is None:
-        return f"the number is missing (None){missing_hint}"
-    if isinstance(value, list | tuple):
-        return (
-            f"it is a row of {len(value)} value(s) ({type(value).__name__}), not a recipient; give its number, or "
-            "{'number': ..., 'fields': {...}}"
-        )
+    kind = type(value).__name__
+    if is_missing(value):
+        return f"the number is missing ({value if isinstance(value, float | None) else kind}){missing_hint}"
+    if isinstance(value, Iterable) and not isinstance(value, bytes):
+        size = f" of {len(value)} value(s)" if isinstance(value, Sized) else ""
+        return f"it is a row{size} ({kind}), not a recipient; give its number, or {_WRITTEN}"
     hint = "; write it in quotes, so that no zero or plus sign is lost" if hasattr(value, "__float__") else ""
-    return f"a number is a text, not {type(value).__name__}{hint}"
+    return f"a number is a text, not {kind}{hint}"
 
 
 def field_names(written: Any) -> frozenset[str]:

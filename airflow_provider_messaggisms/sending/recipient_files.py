@@ -24,11 +24,11 @@ from airflow_provider_messaggisms.gateway.recipients import (
     Validate,
 )
 from airflow_provider_messaggisms.placeholders import check_no_clash
+from airflow_provider_messaggisms.sending.progress import Progress
 from airflow_provider_messaggisms.sending.recipient_rows import Row, read_rows
 
 log = logging.getLogger(__name__)
 
-_LOG_EVERY_SECONDS = 10.0
 _LOOK_EVERY_ROWS = 1_000
 
 
@@ -119,12 +119,11 @@ class RecipientFile:
 
     def _logging_progress(self, rows: Iterator[Row]) -> Iterator[Row]:
         """Say about every ten seconds how many rows are checked."""
-        said = self._clock()
+        progress = Progress(self._clock)
         for count, row in enumerate(rows, start=1):
             yield row
-            if count % _LOOK_EVERY_ROWS == 0 and (now := self._clock()) - said >= _LOG_EVERY_SECONDS:
+            if count % _LOOK_EVERY_ROWS == 0 and progress.is_due():
                 log.info("Checked %s rows of %s", f"{count:,}", self.path)
-                said = now
 
     def _read_again(self) -> Iterator[Recipient]:
         try:

@@ -90,9 +90,14 @@ def _csv_rows(lines: Iterator[str], names: Collection[str], number_column: str) 
                 continue
             if len(row) < fewest or not _is_blank(row[len(columns) :]):
                 raise ConfigurationError(f"recipients_path, line {line}: {len(row)} values for {len(columns)} columns")
-        elif row[number].isspace() and _is_blank(row):
+        elif row[number][0] in BLANKS and _is_blank(row):
             continue
-        yield line, row[number], {name: row[i] for i, name in fields if row[i]}
+        yield line, row[number], {name: _cell(row[i]) for i, name in fields if row[i]}
+
+
+def _cell(text: str) -> str:
+    """Read ``="0123"`` as Excel does: people write texts so, to keep their zeros."""
+    return text[2:-1] if text[:2] == '="' and text[-1] == '"' and '"' not in text[2:-1] else text
 
 
 def _is_blank(row: list[str]) -> bool:
@@ -165,6 +170,7 @@ def _json_rows(lines: Iterator[str], names: Collection[str], number_column: str)
     for line, text in enumerate(lines, start=1):
         if not text.strip(BLANKS):
             continue
+        text = text.removeprefix("\ufeff")  # files were put together, each with its mark
         row = _decoded(text, {number_column, *names}, f"recipients_path, line {line}")
         fields = {name: row[name] for name in names if name != number_column and row.get(name) is not None}
         yield line, row.get(number_column), fields
