@@ -202,6 +202,7 @@ class MessaggiSmsHook(ConnectionReader):
         Never repeated if the outcome is unknown: this method alone cannot tell whether the SMS went out.
 
         :param recipients: A number, ``{"number", "fields"}``, or a list of these; written as people write numbers.
+            Each must have a field for every placeholder of the text; other fields are not sent.
         :param sender: Default: the connection's.
         :param timestamp_send: As ``gateway.schedule.send_day`` takes it; any text if the connection has a
             ``timestamp_send_format``.
@@ -220,7 +221,8 @@ class MessaggiSmsHook(ConnectionReader):
             callback_url=callback_url,
             callback_field=callback_field,
         )
-        return self.run(calls.send_message(content, self._read(recipients), transaction=transaction))
+        read = self._read(recipients, content.body)
+        return self.run(calls.send_message(content, read, transaction=transaction))
 
     def compose(self, **written: Any) -> MessageContent:
         """Make the content of a message, checked, with the connection's defaults (see ``gateway.content.compose``)."""
@@ -269,8 +271,8 @@ class MessaggiSmsHook(ConnectionReader):
         wire = to_wire(number, default_region=self.settings.default_region, validate="possible")
         return self.run(calls.get_recipient(message_id, wire))
 
-    def _read(self, recipients: Any) -> tuple[Recipient, ...]:
-        return read_recipients(recipients, default_region=self.settings.default_region).addressees
+    def _read(self, recipients: Any, body: str | None = None) -> tuple[Recipient, ...]:
+        return read_recipients(recipients, body=body, default_region=self.settings.default_region).addressees
 
     def get_credit(self) -> float | None:
         """
@@ -309,7 +311,8 @@ class MessaggiSmsHook(ConnectionReader):
     async def asend_message(self, *, body: str, recipients: Any, transaction: bool = False, **options: Any) -> Message:
         """Do what :meth:`send_message` does, with the same parameters."""
         await self.asettings()
-        content, read = self.compose(body=body, **options), self._read(recipients)
+        content = self.compose(body=body, **options)
+        read = self._read(recipients, content.body)
         return await self.arun(calls.send_message(content, read, transaction=transaction))
 
     async def aget_message(self, message_id: str) -> Message:

@@ -21,7 +21,7 @@ from airflow_provider_messaggisms.airflow_internals import RendersOwnFields
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.phone import mask_numbers
 from airflow_provider_messaggisms.gateway.recipient_text import parse_recipients, spliced
-from airflow_provider_messaggisms.gateway.recipients import Recipient, field_names
+from airflow_provider_messaggisms.gateway.recipients import Recipient, field_names, is_table
 from airflow_provider_messaggisms.personal import Personal, personal_value
 from airflow_provider_messaggisms.placeholders import render_body, render_text
 
@@ -164,8 +164,8 @@ def _has_number(value: Any) -> bool:
 
 
 def _is_template(part: Any) -> bool:
-    """Tell whether a part of a list may be a template or another task's output, and not what the author wrote."""
-    return not isinstance(part, list | tuple | set | Mapping | Recipient)
+    """Tell whether a part of a list is a template or another task's output, and not what the author wrote."""
+    return isinstance(part, str) or hasattr(part, "resolve")
 
 
 def _parsed(value: Any) -> Any:
@@ -174,7 +174,7 @@ def _parsed(value: Any) -> Any:
 
 def _whole(value: Any) -> Any:
     """Make a list of what gives its parts one by one, as the output of a mapped task does: it is read repeatedly."""
-    if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping | Recipient):
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping | Recipient) and not is_table(value):
         return list(value)
     return value
 

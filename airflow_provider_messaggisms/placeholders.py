@@ -14,12 +14,12 @@ from __future__ import annotations
 import copy
 import re
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jinja2 import TemplateNotFound, TemplateSyntaxError, nodes
+from jinja2 import BaseLoader, TemplateNotFound, TemplateSyntaxError, nodes
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.sms_text import fill, placeholder, placeholders
@@ -56,18 +56,20 @@ def render_body(
     :raises ConfigurationError: A name means two things, or a placeholder is computed with.
     :raises jinja2.TemplateError: The template is wrong, or a name is undefined.
     """
-    body = unicodedata.normalize("NFC", body)
-    markers = {name: f"\0{name}\0" for name in _own_names(body, fields, context, env, any_name=fields_come_later)}
-    trees = _parsed(fill(body, markers), env)
+    sources = _sources(body, env)
+    markers = {name: f"\0{name}\0" for name in _own_names(sources, fields, context, env, any_name=fields_come_later)}
+    trees = [env.parse(fill(source, markers)) for source in sources]
     used, taken = _names(trees, context, env)
     check_no_clash(taken, fields)
     kept = used - taken if fields_come_later else used.intersection(fields)
     _check_stand_alone(trees, kept)
     # A template whose name only rendering tells may use any of the fields.
     variables = kept.union(name for name in fields if name.isidentifier() and name not in context) - env.globals.keys()
-    text = render_text(fill(body, markers), context, env, {name: placeholder(name) for name in variables})
+    marked = env.overlay(loader=_MarkingLoader(env.loader, markers)) if env.loader else env
+    text = render_text(fill(sources[0], markers), context, marked, {name: placeholder(name) for name in variables})
     for name, marker in markers.items():
-        text = text.replace(marker, placeholder(name))
+        if marker in text:
+            text = text.replace(marker, placeholder(name))
     return RenderedBody(text, taken)
 
 
@@ -104,22 +106,62 @@ def check_no_clash(names_of_airflow: Collection[str], fields: Collection[str]) -
         )
 
 
-def _own_names(body: str, fields: Collection[str], context: Any, env: Environment, *, any_name: bool) -> frozenset[str]:
+class _MarkingLoader(BaseLoader):
+    """Loads templates with markers in the place of the placeholders that Jinja must not see."""
+
+    def __init__(self, loader: BaseLoader, markers: Mapping[str, str]) -> None:
+        self._loader = loader
+        self._markers = markers
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, Callable[[], bool] | None]:
+        """Load a template."""
+        source, filename, uptodate = self._loader.get_source(environment, template)
+        return fill(unicodedata.normalize("NFC", source), self._markers), filename, uptodate
+
+
+def _sources(body: str, env: Environment) -> list[str]:
+    """Return a body, and after it all templates that it includes, imports or extends."""
+    from jinja2 import meta
+
+    sources, seen = [unicodedata.normalize("NFC", body)], set[str]()
+    for source in sources:  # it grows meanwhile
+        unreadable = [name for name in placeholders(source) if _is_odd(name) and _is_unreadable(name, env)]
+        tree = env.parse(fill(source, dict.fromkeys(unreadable, "")))
+        for name in meta.find_referenced_templates(tree):
+            if name is None or name in seen or env.loader is None:  # only rendering tells, and fails if it is missing
+                continue
+            seen.add(name)
+            with suppress(TemplateNotFound):
+                sources.append(unicodedata.normalize("NFC", env.loader.get_source(env, name)[0]))
+    return sources
+
+
+def _own_names(
+    sources: Sequence[str], fields: Collection[str], context: Any, env: Environment, *, any_name: bool
+) -> frozenset[str]:
     """
     Return the placeholders that Jinja must not see: it would read them as something else than a variable.
 
     :param any_name: Any name may be a field's. Then a placeholder is one that Jinja cannot read, such as
         ``{{due date}}``, or a plain expression of names that Airflow does not know, such as ``{{first-name}}``.
     """
-    odd = [name for name in placeholders(body) if not name.isidentifier() or name.lower() in _NO_VARIABLES]
-    known = {name for name in odd if name in fields}
+    known = frozenset(filter(_is_odd, fields))
     if not any_name:
-        return frozenset(known)
-    expressions = {name: _expression(name, env) for name in odd}
-    unreadable = known | {name for name, tree in expressions.items() if tree is None or re.fullmatch(r"\w+", name)}
-    used, taken = _names(_parsed(fill(body, dict.fromkeys(unreadable, "")), env), context, env)
-    free = used - taken
-    return frozenset(unreadable | {name for name, tree in expressions.items() if tree and _is_plain(name, tree, free)})
+        return known
+    odd = {name for source in sources for name in placeholders(source) if _is_odd(name)}
+    unreadable = known.union(name for name in odd if _is_unreadable(name, env))
+    trees = [env.parse(fill(source, dict.fromkeys(unreadable, ""))) for source in sources]
+    used, taken = _names(trees, context, env)
+    return unreadable.union(name for name in odd - unreadable if _is_plain(name, env, used - taken))
+
+
+def _is_odd(name: str) -> bool:
+    return not name.isidentifier() or name.lower() in _NO_VARIABLES
+
+
+def _is_unreadable(name: str, env: Environment) -> bool:
+    """Tell whether Jinja cannot read ``{{name}}``, or reads a number or a constant."""
+    return _expression(name, env) is None or re.fullmatch(r"\w+", name) is not None
 
 
 def _expression(name: str, env: Environment) -> nodes.Template | None:
@@ -130,26 +172,14 @@ def _expression(name: str, env: Environment) -> nodes.Template | None:
         return None
 
 
-def _is_plain(written: str, tree: nodes.Template, free: Collection[str]) -> bool:
+def _is_plain(written: str, env: Environment, free: Collection[str]) -> bool:
     """Tell whether an expression has nothing but free names, signs and numbers, as the name of a column may."""
+    tree = _expression(written, env)
+    if tree is None:
+        return False
     names = {node.name for node in tree.find_all(nodes.Name)}
     computes = "[" in written or any(tree.find_all((nodes.Filter, nodes.Test, nodes.CondExpr, nodes.Concat)))
     return bool(names) and names.issubset(free) and not computes
-
-
-def _parsed(body: str, env: Environment) -> list[nodes.Template]:
-    """Parse a body and all templates that it includes, imports or extends."""
-    from jinja2 import meta
-
-    trees, seen = [env.parse(body)], set[str]()
-    for tree in trees:  # it grows meanwhile
-        for name in meta.find_referenced_templates(tree):
-            if name is None or name in seen or env.loader is None:  # only rendering tells, and fails if it is missing
-                continue
-            seen.add(name)
-            with suppress(TemplateNotFound):
-                trees.append(env.parse(env.loader.get_source(env, name)[0]))
-    return trees
 
 
 def _names(trees: Sequence[nodes.Template], context: Any, env: Environment) -> tuple[set[str], frozenset[str]]:

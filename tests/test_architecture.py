@@ -42,6 +42,7 @@ LAYERS = (
         "permanent_errors",
         "personal",
         "placeholders",
+        "sending.progress",
         "sending.text_files",
         "transport.exchange",
         "transport.network",

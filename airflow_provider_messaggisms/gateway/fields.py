@@ -12,7 +12,7 @@ differ from themselves, and their ``datetime64`` is known by name.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from numbers import Integral, Real
@@ -38,49 +38,61 @@ def is_missing_text(text: str) -> bool:
     return text.strip(BLANKS) in _MISSING_TEXTS
 
 
-def field_texts(fields: Mapping[Any, Any], where: str, only: Iterable[str] | None = None) -> dict[str, str]:
+def is_missing(value: Any) -> bool:
+    """Tell whether a value of any type stands for a missing one: ``None``, not-a-number, pandas' NA and NaT."""
+    try:
+        return field_text(value) is None
+    except ConfigurationError:
+        return False
+
+
+def field_texts(fields: Mapping[Any, Any], only: Collection[str] | None = None) -> dict[str, str]:
     """
     Return fields as plain texts by name, without the missing ones.
 
-    :param where: How an error calls the recipient, such as ``recipients[3]``.
     :param only: Names of the fields that the text uses: others may hold anything. Default: all fields are read.
-    :raises ConfigurationError: A value has no plain text, or two names are the same.
+    :raises ConfigurationError: A value has no plain text, or two names are the same. Its text is to follow the
+        recipient's place: ``.fields['name']: ...``.
     """
     texts: dict[str, str] = {}
     for key, value in fields.items():
         name = field_name(key if isinstance(key, str) else str(key))
         if not name or (only is not None and name not in only):
             continue
-        text = field_text(value, f"{where}.fields[{mask_numbers(name)[:40]!r}]")
+        try:
+            text = field_text(value)
+        except ConfigurationError as error:
+            raise ConfigurationError(f".fields[{mask_numbers(name)[:40]!r}]: {error}") from None
         if text is None:
             continue
         if name in texts:
-            raise ConfigurationError(f"{where}.fields: the name {mask_numbers(name)[:40]!r} is there twice")
+            raise ConfigurationError(f".fields: the name {mask_numbers(name)[:40]!r} is there twice")
         texts[name] = text
     return texts
 
 
-def field_text(value: Any, where: str) -> str | None:
+def field_text(value: Any) -> str | None:
     """
     Return a field's value as the text that goes into the SMS, without blanks around it.
 
-    :param where: How an error calls the field, such as ``recipients[3].fields['name']``.
     :returns: ``None`` for a missing value.
     :raises ConfigurationError: The value has no plain text, or its text cannot be sent.
     """
     if not isinstance(value, str):
-        return _plain_text(value, where)
-    text = unicodedata.normalize("NFC", value.strip(BLANKS))
+        return _plain_text(value)
+    text = value.strip(BLANKS)
     if text in _MISSING_TEXTS:
         return None
-    if not text.isascii() and text != whole_characters(text):
-        raise ConfigurationError(f"{where}: the text holds half a character, which cannot be sent")
     if "\0" in text:
-        raise ConfigurationError(f"{where}: the text holds a NUL character, which cannot be sent")
+        raise ConfigurationError("the text holds a NUL character, which cannot be sent")
+    if not text.isascii():
+        if text != whole_characters(text):
+            raise ConfigurationError("the text holds half a character, which cannot be sent")
+        text = unicodedata.normalize("NFC", text)
     return text or None
 
 
-def _plain_text(value: Any, where: str) -> str | None:
+def _plain_text(value: Any) -> str | None:
     if value is None or type(value).__name__ in _MISSING_TYPES:
         return None
     if type(value).__name__ == "datetime64":
@@ -88,8 +100,8 @@ def _plain_text(value: Any, where: str) -> str | None:
     if isinstance(value, date | time):  # a datetime is a date
         return _of_instant(value)
     if isinstance(value, Real | Decimal) and not isinstance(value, bool):
-        return _of_number(value, where)
-    raise ConfigurationError(f"{where}: expected a text, a number or a date, got {type(value).__name__}")
+        return _of_number(value)
+    raise ConfigurationError(f"expected a text, a number or a date, got {type(value).__name__}")
 
 
 def _of_datetime64(text: str) -> str | None:
@@ -110,22 +122,22 @@ def _of_instant(value: date | time) -> str:
     return value.isoformat()
 
 
-def _of_number(value: Real | Decimal, where: str) -> str | None:
+def _of_number(value: Real | Decimal) -> str | None:
     if isinstance(value, Integral):
         return str(value)
     try:
         text = str(value) if isinstance(value, Decimal) else str(float(str(value)))
         number = Decimal(text)
     except (ArithmeticError, ValueError):
-        raise ConfigurationError(f"{where}: expected a text, a number or a date, got {type(value).__name__}") from None
+        raise ConfigurationError(f"expected a text, a number or a date, got {type(value).__name__}") from None
     if not number.is_finite():
         return None
     return format(number, "f") if "e" in text.lower() else text
 
 
-def missing_field_hint(name: str, fields: Mapping[Any, Any] | None) -> str:
+def missing_field_hint(name: str, fields: Mapping[Any, Any]) -> str:
     """Return what an error adds if a field is there, but its value is missing."""
-    for key, value in (fields or {}).items():
+    for key, value in fields.items():
         if field_name(str(key)) != name:
             continue
         if isinstance(value, str) and not value.strip(BLANKS):

@@ -54,9 +54,14 @@ class SharedLines:
     def fullmatch(self, national: str) -> re.Match[str] | None:
         """Match a number, written without the country code, if it is a line."""
         for region in self._regions:
-            rule = _leading_digits(self._code, region) or _any_kind(self._code, region, len(national))
-            if rule.match(national):
-                return _line(self._code, region, len(national)).fullmatch(national)
+            leading, line = _leading_digits(self._code, region), _line(self._code, region, len(national))
+            if leading is None:
+                if found := line.fullmatch(national):
+                    return found
+                if _any_kind(self._code, region, len(national)).match(national):
+                    return None
+            elif leading.match(national):
+                return line.fullmatch(national)
         return None
 
 

@@ -44,6 +44,13 @@ _IGNORED = f"[{re.escape(_SPACES + _UNSEEN + _SIGNS)}]"
 # The ending of a decimal number, as in 3491112223.0 or 3,491,112,223.00; and a number with a fraction, 3491112223.5.
 _DECIMAL = rf"(?s:.*)[.,]\s*0+{_IGNORED}*|[+]?[0-9]{{6,}}[.,][0-9]{{1,2}}"
 _SCIENTIFIC = r"[-+]?[0-9]+(?:[.,][0-9]+)?[eE][-+]?[0-9]+"
+
+_HYPHENS = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
+# In 02 1234567-8 the last digit is that of a second line; in 349-123-456-7 it is a group.
+_SECOND_LINE = rf"([^{_HYPHENS}]*|.*[0-9]{{5}})[{_HYPHENS}]\s*[0-9]"
+# How spreadsheets keep a text from becoming a number: '+39349... and ="+39349..."; RFC 3966 has tel:+39349...
+_WRAPPED = r"""(?i)\s*(?:['\u2019]([^'\u2019]*)['\u2019]?|="([^"]*)"|tel:(.*?))\s*"""
+_WRAPPERS = ("'", "\u2019", "=", "t", "T")
 _NUMERIC_COLUMN = "the column was numeric, so zeros and plus signs may be lost: make it text in the source"
 
 # The ITU's country codes have one, two or three digits, told apart by their first two since 1964: enough for a mask,
@@ -64,7 +71,8 @@ def to_wire(number: str, *, default_region: str | None = None, validate: Validat
 
     Spaces, hyphens, dots, brackets and slashes between digits are ignored, wherever they stand: ``+3-93491234567`` has
     the same digits and the same result. Italian fixed lines keep their zero (``+39-0612345678``). Letters, extensions,
-    decimal numbers (``3491234567.0``) and more than one number are refused.
+    decimal numbers (``3491234567.0``) and more than one number are refused. What a spreadsheet or a link puts before a
+    number is taken off (``'+39...``, ``="+39..."``, ``tel:+39...``).
 
     :param number: Begins with ``+`` or ``00`` and a country code, or is national if there is a ``default_region``.
     :param default_region: ISO 3166 code of the country that numbers without a country code belong to, such as ``IT``.
@@ -141,14 +149,25 @@ def _is_italian_mobile(national: str) -> bool:
 def _read(number: str, default_region: str | None, *, full: bool) -> str:
     """Read a number that is not written in the plainest form, or say why it is refused."""
     region = known_region(default_region)
+    number = _unwrapped(number)
     digits = _readable(number, region)
     if "/" in number:
-        _refuse_two_numbers(number, region)
+        _refuse_two_numbers(number, number.rpartition("/")[0], region)
+    if number[-3:].strip("0123456789") and (found := re.fullmatch(_SECOND_LINE, number.strip())):
+        _refuse_two_numbers(number, found[1], region)
     if "(0)" not in number:
         wire = _fast(_with_code(digits, region), full=full)
         if wire is not None:
             return wire
     return _parse(number, digits, region, full=full)
+
+
+def _unwrapped(number: str) -> str:
+    """Take off what keeps a number from being calculated with, or makes a link of it."""
+    if not isinstance(number, str) or number.lstrip()[:1] not in _WRAPPERS:
+        return number
+    found = re.fullmatch(_WRAPPED, number)
+    return found[found.lastindex or 0] if found else number
 
 
 def _with_code(digits: str, region: str | None) -> str:
@@ -255,10 +274,10 @@ def _require_line(number: str, parsed: PhoneNumber) -> None:
         raise _refusal(number, f"is of the kind {name!r}, not a mobile or fixed line: give a number that takes SMS")
 
 
-def _refuse_two_numbers(number: str, region: str | None) -> None:
+def _refuse_two_numbers(number: str, first: str, region: str | None) -> None:
     """``349/1234567`` is one number; in ``06 1234567/8`` the part before the slash is one already."""
     try:
-        to_wire(number.rpartition("/")[0], default_region=region)
+        to_wire(first, default_region=region)
     except ConfigurationError:
         return
     raise _refusal(number, "holds more than one number: make each a recipient of its own")

@@ -13,17 +13,27 @@ from __future__ import annotations
 import ast
 import json
 import re
+import tokenize
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.sms_text import BLANKS
 
-_BEGINS_A_VALUE = r"""[\[{]|\(\s*['"\[{(]"""
+_BEGINS_A_VALUE = r"""[\[{]|\(\s*['"\[{(]|(?:dict_values|dict_keys|frozenset|set|deque|array)\("""
 _QUOTES = ("'", '"')
+_GIVE_THE_VALUE = "give the value itself, as task.output does, or set render_template_as_native_obj=True in the DAG"
+
+# numpy writes no commas: of ['349...' '348...'] Python would make one long text.
+_NO_COMMA = r"""['"]\s+['"]"""
+
+# A printed Series or DataFrame: each line begins with its index, which must not become a part of a number.
+_INDEXED_LINE = r"(?m)^[ \t]*[0-9]+[ \t]{2,}\S"
+_FIRST_INDEX = r"(?m)^[ \t]*0[ \t]{2,}\S"
 
 # Names that stand for a missing value where Python shows one.
 _MISSING_NAMES = ("nan", "inf", "NaT", "NaN", "Infinity")
@@ -36,13 +46,15 @@ def parse_recipients(text: str) -> Any:
     :param text: A list or an object as JSON or Python writes it; or numbers with commas, semicolons or line breaks
         between them; or one number.
     :returns: The value, unchecked: ``None`` for the text ``None``, and the text itself for one number.
-    :raises ConfigurationError: It begins like a list or an object and cannot be read as one.
+    :raises ConfigurationError: It begins like a list or an object and cannot be read as one, or is a printed table.
     """
     bare = text.strip(BLANKS)
     if bare == "None":
         return None
     if re.match(_BEGINS_A_VALUE, bare):
         return _value(bare)
+    if _is_printed_table(bare):
+        raise ConfigurationError(f"recipients: the text is a printed table; {_GIVE_THE_VALUE}")
     if bare.startswith(_QUOTES):
         with suppress(ConfigurationError):
             return parse_recipients(str(_value(bare)))
@@ -73,13 +85,39 @@ def _value(text: str) -> Any:
     with suppress(ValueError, RecursionError):
         return json.loads(text)
     try:
+        if re.search(_NO_COMMA, text) and _lacks_commas(text):
+            raise _NoPlainValueError("it shows values without commas between them")
         return _of_node(ast.parse(text, mode="eval").body)
-    except (SyntaxError, ValueError, TypeError, ArithmeticError, RecursionError, MemoryError) as error:
+    except (
+        SyntaxError,
+        tokenize.TokenError,
+        ValueError,
+        TypeError,
+        ArithmeticError,
+        RecursionError,
+        MemoryError,
+    ) as error:
         unreadable = str(error) if isinstance(error, _NoPlainValueError) else type(error).__name__
         raise ConfigurationError(
-            f"recipients: the text begins like a list or an object, but cannot be read as one ({unreadable}); give "
-            "the value itself, as task.output does, or set render_template_as_native_obj=True in the DAG"
+            f"recipients: the text begins like a list or an object, but cannot be read as one ({unreadable}); "
+            f"{_GIVE_THE_VALUE}"
         ) from None
+
+
+def _lacks_commas(text: str) -> bool:
+    """Tell whether two texts in quotes stand side by side."""
+    lines = iter(text.splitlines(keepends=True))
+    kinds: list[int] = []
+    with suppress(tokenize.TokenError, SyntaxError):
+        kinds.extend(token.type for token in tokenize.generate_tokens(lines.__next__) if token.string.strip())
+    return any(one == other == tokenize.STRING for one, other in pairwise(kinds))
+
+
+def _is_printed_table(text: str) -> bool:
+    """Tell whether a text of several lines is what Python prints for a table of pandas."""
+    if "\n" not in text or not re.search(_INDEXED_LINE, text):
+        return False
+    return bool(re.search(_FIRST_INDEX, text) or re.search(r"[^\W\d_]", text))
 
 
 class _NoPlainValueError(ValueError):

@@ -10,13 +10,13 @@ shows the number masked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set, Sized
 from typing import Any, Literal
 
 import msgspec
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
-from airflow_provider_messaggisms.gateway.fields import field_texts, is_missing_text, missing_field_hint
+from airflow_provider_messaggisms.gateway.fields import field_texts, is_missing, is_missing_text, missing_field_hint
 from airflow_provider_messaggisms.gateway.phone import known_region, mask, mask_numbers, to_wire
 from airflow_provider_messaggisms.gateway.recipient_text import parse_recipients
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
@@ -26,6 +26,7 @@ Validate = Literal["full", "possible"]
 OnInvalid = Literal["fail", "drop"]
 OnRepeated = Literal["fail", "first"]
 
+_WRITTEN = "{'number': ..., 'fields': {...}}"
 _NOTHING_PUSHED = "; did the task that gives it push nothing?"
 
 
@@ -117,56 +118,38 @@ class RecipientCheck:
         Check a recipient and remember its number.
 
         :param place: Its index or line.
+        :param written: A number, a ``{"number", "fields"}`` mapping, or a :class:`Recipient`, which is checked already.
         :returns: ``None`` if it is left out: its number is there already, or it is invalid and ``on_invalid`` is
             ``drop``.
         :raises ConfigurationError: It is invalid, or its number is there already with another text.
         """
         try:
-            recipient = self.check(place, written)
+            if isinstance(written, Recipient):
+                self._check_values(written, place, written.fields)
+                return self._remember(place, written)
+            number, fields = _number_and_fields(written)
         except ConfigurationError as error:
-            if self._on_invalid != "drop":
-                raise
-            self.dropped.append(str(error))
+            self._leave_out(self._at(place, error))
             return None
-        mark = self._mark(place, recipient)
-        if recipient.number not in self._first:
-            self._first[recipient.number] = mark
-            return recipient
-        self.repeated += 1
-        first = self._first[recipient.number]
-        if first & _TEXT != mark & _TEXT:
-            self._refuse_conflict(place, first >> _TEXT_BITS, recipient)
-        return None
+        return self.add_row(place, number, fields)
 
-    def check(self, place: int, written: Any, *, validate: Validate | None = None) -> Recipient:
-        """
-        Check a recipient, without a look at the others.
+    def add_row(self, place: int, number: Any, fields: Mapping[Any, Any]) -> Recipient | None:
+        """Do what :meth:`add` does for a number and fields that are apart."""
+        try:
+            recipient = self._checked(place, number, fields, self._validate)
+        except ConfigurationError as error:
+            self._leave_out(error)
+            return None
+        return self._remember(place, recipient)
 
-        :raises ConfigurationError: It is invalid, or a placeholder of the text has no value.
-        """
-        if isinstance(written, Recipient):
-            recipient = written
-        else:
-            recipient = read_recipient(
-                written,
-                self._where(place),
-                default_region=self._default_region,
-                validate=validate or self._validate,
-                only=self.used_names,
-                missing_hint=self._missing_hint,
-            )
-        if self.used_names:
-            _check_values(self.used_names, recipient, self._where(place), written)
-        return recipient
-
-    def take(self, written: Any, place: int) -> Recipient | None:
+    def take_row(self, place: int, number: Any, fields: Mapping[Any, Any]) -> Recipient | None:
         """
         Give a recipient that was added once more, when its source is read a second time.
 
         :returns: ``None`` if its number was not added, was taken already, or has another text now.
         """
         try:
-            recipient = self.check(place, written, validate="possible")  # in full it was checked the first time
+            recipient = self._checked(place, number, fields, "possible")  # in full it was checked the first time
         except ConfigurationError:
             return None
         first = self._first.get(recipient.number, _TAKEN)
@@ -188,6 +171,51 @@ class RecipientCheck:
         if not self._first:
             dropped = f"none of the {len(self.dropped)} is valid; the first: {self.dropped[0]}" if self.dropped else ""
             raise ConfigurationError(f"{what}: {dropped or 'there is no recipient'}")
+
+    def _checked(self, place: int, number: Any, fields: Mapping[Any, Any], validate: Validate) -> Recipient:
+        try:
+            wire = self._wire(number, validate)
+            recipient = Recipient(wire, field_texts(fields, self.used_names)) if fields else Recipient(wire)
+        except ConfigurationError as error:
+            raise self._at(place, error) from None
+        if self.used_names and len(recipient.fields) < len(self.used_names):
+            self._check_values(recipient, place, fields)
+        return recipient
+
+    def _wire(self, number: Any, validate: Validate) -> str:
+        if not isinstance(number, str):
+            raise ConfigurationError(f": {_why_no_number(number, self._missing_hint)}")
+        try:
+            return to_wire(number, default_region=self._default_region, validate=validate)
+        except ConfigurationError as error:
+            if is_missing_text(number):
+                raise ConfigurationError(f": the number is missing ({number.strip()!r}){self._missing_hint}") from None
+            raise ConfigurationError(f": {error}") from None
+
+    def _check_values(self, recipient: Recipient, place: int, fields: Mapping[Any, Any]) -> None:
+        for name in self.used_names or ():
+            _check_value(name, recipient, self._where(place), fields)
+
+    def _at(self, place: int, error: ConfigurationError) -> ConfigurationError:
+        """Put the place before an error that does not name it."""
+        text = str(error)
+        return ConfigurationError(f"{self._where(place)}{text}") if text.startswith((":", ".")) else error
+
+    def _leave_out(self, error: ConfigurationError) -> None:
+        if self._on_invalid != "drop":
+            raise error from None
+        self.dropped.append(str(error))
+
+    def _remember(self, place: int, recipient: Recipient) -> Recipient | None:
+        mark = self._mark(place, recipient)
+        if recipient.number not in self._first:
+            self._first[recipient.number] = mark
+            return recipient
+        self.repeated += 1
+        first = self._first[recipient.number]
+        if first & _TEXT != mark & _TEXT:
+            self._refuse_conflict(place, first >> _TEXT_BITS, recipient)
+        return None
 
     def _mark(self, place: int, recipient: Recipient) -> int:
         """Pack a place and a hash of the text's values into one integer: there can be a million of them."""
@@ -249,38 +277,11 @@ def read_recipients(
     return RecipientList(addressees, tuple(check.dropped), check.repeated, tuple(check.conflicts))
 
 
-def read_recipient(
-    written: Any,
-    where: str,
-    *,
-    default_region: str | None = None,
-    validate: Validate = "full",
-    only: Iterable[str] | None = None,
-    missing_hint: str = "",
-) -> Recipient:
-    """
-    Read one recipient.
-
-    :param written: A number, or a ``{"number", "fields"}`` mapping.
-    :param where: How an error calls its place, such as ``recipients[3]`` or ``line 17``.
-    :param only: Names of the fields that the text uses: others may hold anything. Default: all fields are read.
-    :param missing_hint: What an error adds where the number is missing.
-    :raises ConfigurationError: The number or a field is invalid.
-    """
-    number, fields = _number_and_fields(written, where)
-    if not isinstance(number, str):
-        raise ConfigurationError(f"{where}: {_why_no_number(number, missing_hint)}")
-    try:
-        wire = to_wire(number, default_region=default_region, validate=validate)
-    except ConfigurationError as error:
-        why = f"the number is missing ({number.strip()!r}){missing_hint}" if is_missing_text(number) else error
-        raise ConfigurationError(f"{where}: {why}") from None
-    return Recipient(wire, field_texts(fields, where, only) if fields else {})
-
-
 def _each(written: Any) -> Iterator[Any]:
     if isinstance(written, str):
         written = parse_recipients(written)
+    if is_table(written):
+        raise ConfigurationError(f"recipients: a DataFrame is a table; give a column of it, or a list of {_WRITTEN}")
     if isinstance(written, str | Mapping | Recipient):
         yield written
     elif isinstance(written, Iterable) and not isinstance(written, bytes):
@@ -290,28 +291,32 @@ def _each(written: Any) -> Iterator[Any]:
         raise ConfigurationError(f"recipients: expected a number, a recipient or a list of them, got {found}")
 
 
-def _number_and_fields(written: Any, where: str) -> tuple[Any, Mapping[Any, Any]]:
+def is_table(value: Any) -> bool:
+    """Recognise a DataFrame, whichever library it is from: going through one gives the names of its columns."""
+    return type(value).__name__ == "DataFrame"
+
+
+def _number_and_fields(written: Any) -> tuple[Any, Mapping[Any, Any]]:
     if not isinstance(written, Mapping):
         return written, {}
     if unknown := written.keys() - {"number", "fields"}:
         key = mask_numbers(min(map(str, unknown))[:40])
-        raise ConfigurationError(f"{where}: unknown key {key!r}; a recipient has 'number' and 'fields'")
+        raise ConfigurationError(f": unknown key {key!r}; a recipient has 'number' and 'fields'")
     fields = written.get("fields") or {}
     if not isinstance(fields, Mapping):
-        raise ConfigurationError(f"{where}.fields: expected names and texts, got {type(fields).__name__}")
+        raise ConfigurationError(f".fields: expected names and texts, got {type(fields).__name__}")
     return written.get("number"), fields
 
 
 def _why_no_number(value: Any, missing_hint: str) -> str:
-    if value is None:
-        return f"the number is missing (None){missing_hint}"
-    if isinstance(value, list | tuple):
-        return (
-            f"it is a row of {len(value)} value(s) ({type(value).__name__}), not a recipient; give its number, or "
-            "{'number': ..., 'fields': {...}}"
-        )
+    kind = type(value).__name__
+    if is_missing(value):
+        return f"the number is missing ({value if isinstance(value, float | None) else kind}){missing_hint}"
+    if isinstance(value, Iterable) and not isinstance(value, bytes):
+        size = f" of {len(value)} value(s)" if isinstance(value, Sized) else ""
+        return f"it is a row{size} ({kind}), not a recipient; give its number, or {_WRITTEN}"
     hint = "; write it in quotes, so that no zero or plus sign is lost" if hasattr(value, "__float__") else ""
-    return f"a number is a text, not {type(value).__name__}{hint}"
+    return f"a number is a text, not {kind}{hint}"
 
 
 def field_names(written: Any) -> frozenset[str]:
@@ -335,14 +340,13 @@ def check_placeholders(body: str, recipients: Iterable[Recipient], *, where: str
     """
     names = placeholders(body)
     for position, recipient in enumerate(recipients if names else ()):
-        _check_values(names, recipient, where or f"recipient {position}")
+        for name in names:
+            _check_value(name, recipient, where or f"recipient {position}", recipient.fields)
 
 
-def _check_values(names: Iterable[str], recipient: Recipient, where: str, written: Any = None) -> None:
-    for name in names:
-        if not recipient.fields.get(name, "").strip(BLANKS):
-            instead = missing_field_hint(name, written.get("fields")) if isinstance(written, Mapping) else ""
-            raise ConfigurationError(
-                f"body: the placeholder {{{{{name}}}}} has no field of that name for {where} "
-                f"({mask(recipient.number)}); give every recipient that field{instead}"
-            )
+def _check_value(name: str, recipient: Recipient, where: str, written: Mapping[Any, Any]) -> None:
+    if not recipient.fields.get(name, "").strip(BLANKS):
+        raise ConfigurationError(
+            f"body: the placeholder {{{{{name}}}}} has no field of that name for {where} ({mask(recipient.number)}); "
+            f"give every recipient that field{missing_field_hint(name, written)}"
+        )

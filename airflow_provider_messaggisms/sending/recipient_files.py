@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Set
 from typing import Any
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
@@ -24,11 +24,11 @@ from airflow_provider_messaggisms.gateway.recipients import (
     Validate,
 )
 from airflow_provider_messaggisms.placeholders import check_no_clash
+from airflow_provider_messaggisms.sending.progress import Progress
 from airflow_provider_messaggisms.sending.recipient_rows import Row, read_rows
 
 log = logging.getLogger(__name__)
 
-_LOG_EVERY_SECONDS = 10.0
 _LOOK_EVERY_ROWS = 1_000
 
 
@@ -106,10 +106,10 @@ class RecipientFile:
 
     def _check_all(self, names_of_airflow: Set[str]) -> None:
         rows = self._rows({*self._used, *names_of_airflow})
-        for line, written in self._logging_progress(rows):
-            if names_of_airflow and isinstance(written, Mapping):
-                check_no_clash(names_of_airflow, written["fields"])
-            recipient = self._check.add(line, written)
+        for line, number, fields in self._logging_progress(rows):
+            if names_of_airflow:
+                check_no_clash(names_of_airflow, fields)
+            recipient = self._check.add_row(line, number, fields)
             if recipient is not None:
                 self.tally.add(recipient.fields)
         self._check.finish(f"recipients_path: {self.path}")
@@ -119,17 +119,16 @@ class RecipientFile:
 
     def _logging_progress(self, rows: Iterator[Row]) -> Iterator[Row]:
         """Say about every ten seconds how many rows are checked."""
-        said = self._clock()
+        progress = Progress(self._clock)
         for count, row in enumerate(rows, start=1):
             yield row
-            if count % _LOOK_EVERY_ROWS == 0 and (now := self._clock()) - said >= _LOG_EVERY_SECONDS:
+            if count % _LOOK_EVERY_ROWS == 0 and progress.is_due():
                 log.info("Checked %s rows of %s", f"{count:,}", self.path)
-                said = now
 
     def _read_again(self) -> Iterator[Recipient]:
         try:
-            for line, written in self._rows(set(self._used)):
-                recipient = self._check.take(written, line)
+            for row in self._rows(set(self._used)):
+                recipient = self._check.take_row(*row)
                 if recipient is not None:
                     yield recipient
         except ConfigurationError as error:

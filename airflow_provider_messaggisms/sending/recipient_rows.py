@@ -1,8 +1,8 @@
 """
 The rows of a file of recipients, CSV or JSON lines, unchecked.
 
-Each row becomes what ``recipients`` takes for one recipient: a number, or ``{"number": ..., "fields": {...}}`` with the
-fields that are asked for. So the check of a recipient is the same for files and lists.
+Each row becomes a number and its fields, as ``recipients`` has them. The check of a recipient is the same for files and
+lists.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _LIKELY_NAMES = (r"cell|mobil|m[oó]vil|handy|gsm|sms|phone", r"tel|fono|portabl
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)  # 12.50 stays 12.50
 
-#: The line where it begins, and the recipient as ``recipients`` takes it.
-Row = tuple[int, Any]
+#: The line where it begins, the number, and the fields by name.
+Row = tuple[int, Any, dict[str, Any]]
 
 
 def read_rows(
@@ -85,12 +85,23 @@ def _csv_rows(lines: Iterator[str], names: Collection[str], number_column: str) 
     fields = [(columns.index(name), name) for name in names if name in columns and name != number_column]
     fewest = max(i for i, column in enumerate(columns) if column) + 1  # Excel leaves out empty cells at the end
     for line, row in _records(table):
-        if not any(cell.strip(BLANKS) for cell in row):
+        if len(row) != len(columns) or not row[number]:
+            if _is_blank(row):
+                continue
+            if len(row) < fewest or not _is_blank(row[len(columns) :]):
+                raise ConfigurationError(f"recipients_path, line {line}: {len(row)} values for {len(columns)} columns")
+        elif row[number][0] in BLANKS and _is_blank(row):
             continue
-        if len(row) < fewest or any(cell.strip(BLANKS) for cell in row[len(columns) :]):
-            raise ConfigurationError(f"recipients_path, line {line}: {len(row)} values for {len(columns)} columns")
-        found = {name: row[i] for i, name in fields if row[i]}
-        yield line, {"number": row[number], "fields": found} if found else row[number]
+        yield line, row[number], {name: _cell(row[i]) for i, name in fields if row[i]}
+
+
+def _cell(text: str) -> str:
+    """Read ``="0123"`` as Excel does: people write texts so, to keep their zeros."""
+    return text[2:-1] if text[:2] == '="' and text[-1] == '"' and '"' not in text[2:-1] else text
+
+
+def _is_blank(row: list[str]) -> bool:
+    return not any(cell.strip(BLANKS) for cell in row)
 
 
 def _records(table: _Table) -> Iterator[tuple[int, list[str]]]:
@@ -159,10 +170,10 @@ def _json_rows(lines: Iterator[str], names: Collection[str], number_column: str)
     for line, text in enumerate(lines, start=1):
         if not text.strip(BLANKS):
             continue
+        text = text.removeprefix("\ufeff")  # files were put together, each with its mark
         row = _decoded(text, {number_column, *names}, f"recipients_path, line {line}")
         fields = {name: row[name] for name in names if name != number_column and row.get(name) is not None}
-        number = row.get(number_column)
-        yield line, {"number": number, "fields": fields} if fields else number
+        yield line, row.get(number_column), fields
 
 
 def _decoded(text: str, names: Collection[str], where: str) -> dict[str, Any]:

@@ -183,7 +183,7 @@ class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
         check_choice("if_too_late", self.if_too_late, ("fail", "skip"))
         check_send_only_within(self.send_only_within)
         read_quiet_hours(self.quiet_hours, timezone="UTC")
-        if self._recipients_required and self.recipients in (None, "", [], ()):
+        if self._recipients_required and _is_nothing(self.recipients):
             raise ConfigurationError("recipients: at least one is required")
         check_literals(
             sender=self.sender,
@@ -195,6 +195,11 @@ class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
             callback_url=self.callback_url,
             callback_field=self.callback_field,
         )
+
+
+def _is_nothing(recipients: Any) -> bool:
+    """Compare by type first: an array compares with a text element by element."""
+    return recipients is None or (isinstance(recipients, str | list | tuple) and not recipients)
 
 
 def _is_literal_moment(value: Any) -> bool:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from itertools import islice
 
 import msgspec
@@ -39,6 +39,7 @@ from airflow_provider_messaggisms.gateway.recipients import OnInvalid, Recipient
 from airflow_provider_messaggisms.gateway.sms_text import placeholders
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce, delete_open
+from airflow_provider_messaggisms.sending.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -104,15 +105,25 @@ class Transaction:
     :param exactly_once: The send; it finds what an earlier try left behind.
     :param total: How many recipients the message will have; at least 2.
     :param chunk_size: How many recipients one call carries at most.
+    :param clock: Monotonic seconds, for the log lines that tell how far it is.
     """
 
-    def __init__(self, exactly_once: ExactlyOnce, guards: Guards, *, total: int, chunk_size: int) -> None:
+    def __init__(
+        self,
+        exactly_once: ExactlyOnce,
+        guards: Guards,
+        *,
+        total: int,
+        chunk_size: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.hook: MessaggiSmsHook = exactly_once.hook
         self.stopped = False
         self._exactly_once = exactly_once
         self._guards = guards
         self._total = total
         self._chunk_size = chunk_size
+        self._clock = clock
         self._open_id: str | None = None
         self._added = 0
 
@@ -187,10 +198,14 @@ class Transaction:
 
     def _fill(self, message_id: str, missing: Iterator[Recipient]) -> Message:
         """Add the missing recipients chunk by chunk; the call with the last chunk closes the transaction."""
+        progress, there = Progress(self._clock), self._added
         try:
             chunk = list(islice(missing, self._chunk_size))
             while following := list(islice(missing, self._chunk_size)):
                 self._add(message_id, chunk, close=False)
+                if progress.is_due():
+                    left = progress.left(self._added - there, self._total - there)
+                    log.info("%s of %s handed over, %s left", f"{self._added:,}", f"{self._total:,}", left)
                 chunk = following
             return self._add(message_id, chunk, close=True)
         except MessageLockedError as error:

@@ -70,6 +70,22 @@ def test_every_option_of_a_send_arrives(face: Any, messaggisms_gateway: Gateway)
     assert (sms.sender, sms.text, sms.flash) == ("40404", "Dear Rosa", True)
 
 
+@pytest.mark.parametrize("fields", [{}, {"Name": "Rosa"}, {"name": ""}, {"name": "\u00a0"}, {"name": float("nan")}])
+def test_a_placeholder_without_a_value_sends_nothing(face: Any, messaggisms_gateway: Gateway, fields: Any) -> None:
+    recipients = [{"number": LEA, "fields": {"name": "Lea"}}, {"number": ROSA, "fields": fields}]
+    with pytest.raises(errors.ConfigurationError, match=r"^body: .*\{\{name\}\} has no field .* for recipients\[1\]"):
+        face.send_message(sender="Depot", body="Dear {{ name }}", recipients=recipients)
+    assert messaggisms_gateway.requests() == []
+
+
+def test_a_field_that_the_text_does_not_use_stays_here(face: Any, messaggisms_gateway: Gateway) -> None:
+    recipient = {"number": ROSA, "fields": {"First name": "Rosa", "note": object()}}
+    sent = face.send_message(sender="Depot", body="Dear {{First name}}", recipients=recipient)
+    with MessaggiSmsHook() as hook:
+        assert hook.get_recipients(sent.id)[0].fields == [{"First name": "Rosa"}]
+    assert messaggisms_gateway.inbox()[0].text == "Dear Rosa"
+
+
 def test_a_message_for_a_later_day_waits_for_it(face: Any, messaggisms_gateway: Gateway) -> None:
     sent = face.send_message(**HELLO, recipients=ROSA, timestamp_send=LATER)
     assert sent.options.timestamp_send.astimezone(ZoneInfo("Europe/Rome")).isoformat()[:19] == f"{LATER}T00:00:00"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from jinja2 import DictLoader, Environment, StrictUndefined, TemplateNotFound
+from jinja2 import DictLoader, Environment, StrictUndefined, TemplateNotFound, TemplateSyntaxError
 from jinja2.nativetypes import NativeEnvironment
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
@@ -67,7 +67,12 @@ PARTS = {
     "base.j2": "{% block greeting %}{% endblock %} from {{ shop_name }}",
     "loud.j2": "{{ name | upper }}",
     "local.j2": "{{ one | upper }}",
+    "odd.j2": "{{ Due date }}, {{ first-name }}: {{Amount (EUR)}} on {{ ds }}",
+    "odd_nested.j2": "{% include 'odd.j2' %}!",
+    "odd_macros.j2": "{% macro due() %}{{ Due date }}{% endmacro %}",
+    "odd_base.j2": "{{Due date}}{% block name %}{% endblock %}{{ La citta\u0300 }}",
 }
+ODD = ("Due date", "first-name", "Amount (EUR)", "La citt\u00e0")
 
 
 @pytest.fixture
@@ -97,6 +102,36 @@ def test_a_field_stays_a_placeholder_in_other_templates(
 ) -> None:
     fields = () if later else ("name", "shop_name")
     assert render_body(body, fields, CONTEXT, env_with_parts, fields_come_later=later).text == text
+
+
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("{% include 'odd.j2' %}", "{{Due date}}, {{first-name}}: {{Amount (EUR)}} on 2026-05-01"),
+        ("{% include 'odd_nested.j2' %}", "{{Due date}}, {{first-name}}: {{Amount (EUR)}} on 2026-05-01!"),
+        ("{% from 'odd_macros.j2' import due %}{{ due() }}", "{{Due date}}"),
+        ("{% import 'odd_macros.j2' as macros %}{{ macros.due() }} {{first-name}}", "{{Due date}} {{first-name}}"),
+        ("{% extends 'odd_base.j2' %}{% block name %} {{ first-name }} {% endblock %}",
+         "{{Due date}} {{first-name}} {{La citt\u00e0}}"),
+    ],
+)  # fmt: skip
+def test_a_column_may_have_any_name_in_other_templates(
+    body: str, text: str, later: bool, env_with_parts: Environment
+) -> None:
+    found = render_body(body, () if later else ODD, CONTEXT, env_with_parts, fields_come_later=later)
+    assert found.text == text
+
+
+def test_such_a_column_may_stand_in_a_template_named_at_run_time(env_with_parts: Environment) -> None:
+    context = {**CONTEXT, "params": {"part": "odd.j2"}}
+    found = render_body("{% include params.part %}", ODD, context, env_with_parts)
+    assert found.text == "{{Due date}}, {{first-name}}: {{Amount (EUR)}} on 2026-05-01"
+
+
+def test_a_name_that_is_no_field_is_an_error_in_other_templates(env_with_parts: Environment) -> None:
+    with pytest.raises(TemplateSyntaxError):
+        render_body("{% include 'odd.j2' %}", ["first-name"], CONTEXT, env_with_parts)
 
 
 def test_a_field_stays_a_placeholder_in_a_template_named_at_run_time(env_with_parts: Environment) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from importlib import import_module
 from typing import Any
@@ -19,6 +20,16 @@ from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator
 from airflow_provider_messaggisms.personal import personal_value
 
 ROSA, LEA, UGO = "+39-3471112223", "+39-3482223334", "+39-3493334445"
+
+
+class Table(list[str]):
+    """Behaves like pandas' DataFrame: going through it gives the names of its columns."""
+
+    def __str__(self) -> str:
+        return "       number  name\n0  3491112223  Rosa"
+
+
+Table.__name__ = "DataFrame"
 
 # Airflow 2 resolves only what has a certain base.
 BASE: Any = import_module("airflow.utils.mixins").ResolveMixin if airflow_version.startswith("2.") else object
@@ -67,10 +78,10 @@ WAYS = {
 }
 
 
-def outcome(value: Any) -> Any:
+def outcome(read: Callable[[], Any]) -> Any:
     """What becomes of a value: the numbers, or the complaint."""
     try:
-        return [(one.number, dict(one.fields)) for one in read_recipients(value)]
+        return [(one.number, dict(one.fields)) for one in read_recipients(read())]
     except ConfigurationError as error:
         return str(error)
 
@@ -93,6 +104,9 @@ def outcome(value: Any) -> Any:
         ([ROSA, None], "recipients[1]: the number is missing (None); did the task"),
         ([ROSA, ""], "recipients[1]: the telephone number is empty"),
         ([f"{ROSA}, {LEA}"], "recipients[0]: "),
+        ({1: ROSA}.values(), [(ROSA, {})]),
+        (frozenset([ROSA]), [(ROSA, {})]),
+        (Table(["number", "name"]), "recipients: "),
         (None, "recipients: expected a number, a recipient or a list of them, got nothing (None); did the task"),
         ([], "recipients: there is no recipient"),
     ],
@@ -100,7 +114,7 @@ def outcome(value: Any) -> Any:
 )  # fmt: skip
 def test_a_value_is_read_alike_whichever_way_it_came(reads: Any, way: str, pushed: Any, expected: Any) -> None:
     written, native = WAYS[way]
-    found = outcome(reads(written(pushed) if written is Output else written, native, {"value": pushed}))
+    found = outcome(lambda: reads(written(pushed) if written is Output else written, native, {"value": pushed}))
     assert found.startswith(expected) if isinstance(expected, str) else found == expected
 
 
@@ -119,6 +133,9 @@ def test_a_value_is_read_alike_whichever_way_it_came(reads: Any, way: str, pushe
         (["{{ rows }}", UGO], "recipients[0]: it is a row of 2 value(s)"),
         ([[ROSA, LEA]], "recipients[0]: it is a row of 2 value(s)"),
         (["{{ nothing }}", UGO], "recipients[0]: the number is missing (None)"),
+        ([{ROSA: 1}.keys(), UGO], "recipients[0]: it is a row of 1 value(s)"),
+        ([deque([ROSA, "02112345678"])], "recipients[0]: it is a row of 2 value(s)"),
+        ("{{ printed }}", "recipients: the text is a printed table"),
     ],
     ids=str,
 )
@@ -126,5 +143,6 @@ def test_only_a_template_inside_a_list_is_spliced_into_it(
     reads: Any, native: bool, written: Any, expected: Any
 ) -> None:
     context = {"people": [ROSA, LEA], "commas": f"{ROSA}, {LEA}", "one": ROSA, "rows": [[ROSA, "7"]], "nothing": None}
-    found = outcome(reads(written, native, context))
+    context["printed"] = "0    3491112223\nName: number, dtype: object"
+    found = outcome(lambda: reads(written, native, context))
     assert found.startswith(expected) if isinstance(expected, str) else [number for number, _ in found] == expected

@@ -42,7 +42,10 @@ def test_a_value_is_read_back_from_its_text(value: Any) -> None:
         (f"[{{'number': '{ROSA}', 'fields': {{'a': nan, 'b': -inf, 'c': NaT}}}}]",
          [{"number": ROSA, "fields": {"a": None, "b": None, "c": None}}]),
         (f"[('{ROSA}', np.int64(7), Timestamp('2026-12-24 00:00:00'))]", [[ROSA, 7, dt.datetime(2026, 12, 24)]]),
-        (f"dict_values(['{ROSA}'])", f"dict_values(['{ROSA}'])"),
+        (f"dict_values(['{ROSA}'])", [ROSA]),
+        (f"frozenset({{'{ROSA}'}})", [ROSA]),
+        (f"deque(['{ROSA}', '{LEA}'])", [ROSA, LEA]),
+        (f"['{ROSA}', \"it's '7' '8'\"]", [ROSA, "it's '7' '8'"]),
         (f'"{ROSA}, {LEA}"', [ROSA, LEA]),
         (f"{ROSA}, {LEA};\n", [ROSA, LEA]),
         (f"({ROSA[:3]}) 347 111 2223", "(+39) 347 111 2223"),
@@ -86,6 +89,35 @@ def test_a_text_that_only_looks_like_a_list_is_refused_with_the_way_out(text: st
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(ConfigurationError):
         parse_recipients(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["['061234' '567890']", "['061234'\n '567890']", "[['061234' 'a']\n ['567890' 'b']]", "('061234' '567890')"]
+)
+def test_texts_without_commas_as_numpy_prints_them_are_not_joined(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^recipients: .* \(it shows values without commas between them\)"):
+        parse_recipients(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0    3491234567\n1    3481234567\nName: number, dtype: object",
+        "0    3491234567\ndtype: object",
+        "7    3491234567\n9    3481234567\ndtype: object",
+        "       number  name\n0  3491234567  Rosa",
+        "       number\n10  3491234567",
+        "0  3491234567\n1  3481234567",
+    ],
+)
+def test_the_index_of_a_printed_table_becomes_no_part_of_a_number(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^recipients: the text is a printed table; give the value itself"):
+        parse_recipients(text)
+
+
+def test_numbers_with_two_blanks_between_their_digits_are_no_table() -> None:
+    assert parse_recipients("349  1234567\n348  1234567") == ["349  1234567", "348  1234567"]
+    assert parse_recipients("0  349 1234567") == "0  349 1234567"
 
 
 def test_only_a_template_inside_a_list_is_spliced_one_level_deep() -> None:

@@ -19,10 +19,10 @@ from rich.pretty import pretty_repr
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.recipients import (
     Recipient,
+    RecipientCheck,
     RecipientList,
     check_placeholders,
     field_names,
-    read_recipient,
     read_recipients,
 )
 
@@ -99,7 +99,13 @@ def test_full_validation_needs_an_existing_line_possible_only_counts() -> None:
         ("None", r"^recipients: expected .* got nothing \(None\); did the task that gives it push nothing\?$"),
         (["None"], r"^recipients\[0\]: the number is missing \('None'\); did the task that gives it push nothing\?$"),
         ([ROSA, "nan"], r"^recipients\[1\]: the number is missing \('nan'\); did the task"),
-        ([ROSA, float("nan")], r"^recipients\[1\]: a number is a text, not float; write it in quotes"),
+        ([ROSA, float("nan")], r"^recipients\[1\]: the number is missing \(nan\); did the task"),
+        ([ROSA, Decimal("NaN")], r"^recipients\[1\]: the number is missing \(Decimal\); did the task"),
+        ([ROSA, range(3)], r"^recipients\[1\]: it is a row of 3 value\(s\) \(range\), not a recipient"),
+        ([ROSA, iter(())], r"^recipients\[1\]: it is a row \(tuple_iterator\), not a recipient"),
+        ([ROSA, b"x"], r"^recipients\[1\]: a number is a text, not bytes$"),
+        (type("DataFrame", (list,), {})(["number"]), r"^recipients: a DataFrame is a table; give a column of it"),
+        ([ROSA, 3.9e11], r"^recipients\[1\]: a number is a text, not float; write it in quotes"),
         ([ROSA, ""], r"^recipients\[1\]: the telephone number is empty"),
         ([ROSA, "\u00a0\u200b"], r"^recipients\[1\]: the telephone number is empty"),
         (42, r"^recipients: expected .* got int$"),
@@ -134,7 +140,7 @@ def test_each_complaint_says_where_and_why(written: Any, complaint: str) -> None
 
 def test_the_caller_may_name_the_place() -> None:
     with pytest.raises(ConfigurationError, match=r"^line 17: "):
-        read_recipient("12", "line 17")
+        RecipientCheck(None, lambda place: f"line {place}").add(17, "12")
 
 
 def test_on_invalid_drop_sends_to_the_rest_and_reports_the_others() -> None:

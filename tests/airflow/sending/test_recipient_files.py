@@ -67,6 +67,12 @@ ANNA_AND_BEN = [("+39-3491234567", {"name": "Anna"}), ("+39-3491234568", {"name"
         "number,name\n+393491234567, Anna \n+393491234568,\u00a0Ben\u200b\n",
         "\u00a0number\u00a0, name\u200b\n+393491234567,Anna\n+393491234568,Ben\n",
         "number,town,name\n+393491234567,Turin,Anna\n+393491234568,,Ben\n",
+        "number,name\r+393491234567,Anna\r+393491234568,Ben\r",
+        "number,name\r\n+393491234567,Anna\n+393491234568,Ben\r",
+        "\ufeff\ufeffnumber,name\n+393491234567,Anna\n\ufeff+393491234568,Ben\n",
+        "number,name\n\u200b,\u200b\n+393491234567,Anna\n+393491234568,Ben\n",
+        "number,name\n'+393491234567,Anna\n'+393491234568,Ben\n",
+        '"number","name"\n"=""+393491234567""","=""Anna"""\n="+393491234568",="Ben"\n',
     ],
     ids=[
         "plain",
@@ -94,6 +100,12 @@ ANNA_AND_BEN = [("+39-3491234567", {"name": "Anna"}), ("+39-3491234568", {"name"
         "blanks around values",
         "invisible blanks around names",
         "a column that the text does not use",
+        "line ends of an old Mac",
+        "line ends of all kinds",
+        "marks in the middle: files were put together",
+        "a row of invisible blanks",
+        "apostrophes that keep numbers from being calculated with",
+        "texts as formulas, so that Excel keeps their zeros",
     ],
 )
 def test_a_csv_file_gives_numbers_and_the_fields_that_the_text_uses(content: str, tmp_path: Path) -> None:
@@ -157,6 +169,9 @@ def test_a_bad_row_is_named_by_its_line(content: str, error: str, tmp_path: Path
         ('number,name\n+393491234567,Anna\n+393491234568,"Ben\n+393491234569,Eva\n', "line 3: broken CSV"),
         ("number,name\n3491112223.0,Anna\n", r"line 2: .* is a decimal number: the column was numeric"),
         ("number,name\n3.49111E+09,Anna\n", "line 2: .* is in scientific notation"),
+        ("number,name\n+393491234567,Anna\nnumber,name\n", r"line 3: \*\*\* is not one telephone number"),
+        ("number,name\n+393491234567,Anna\nTotale,1\n", r"line 3: \*\*\* is not one telephone number"),
+        ("number,name\n02 1234567-8,Anna\n", r"line 2: .* holds more than one number"),
         ("number,name\nnan,Anna\n", r"line 2: the number is missing \('nan'\)$"),
         ("number,name\n+393491234567,\u00a0\n", r"line 2 \(\+39-\*{7}567\); .* \(it is blank\)$"),
         ("number,name\n+393491234567,nan\n", r"line 2 .* \(it holds 'nan', which stands for a missing value\)$"),
@@ -277,7 +292,7 @@ def test_a_field_called_like_what_the_text_takes_from_airflow_is_refused(tmp_pat
 @pytest.mark.parametrize("name", ["people.jsonl", "people.ndjson", "PEOPLE.JSONL"])
 def test_json_lines_give_the_same(name: str, tmp_path: Path) -> None:
     rows = [{"number": "+393491234567", "name": "Anna", "town": None}, {"name": "Ben", "number": "+393491234568"}]
-    content = "\ufeff" + "\r\n\r\n".join(map(json.dumps, rows))
+    content = "\ufeff" + "\r\n\r\n\ufeff".join(map(json.dumps, rows))
     assert people(csv_file(tmp_path, content, name=name)) == ANNA_AND_BEN
 
 
@@ -469,7 +484,7 @@ def test_a_number_that_came_between_the_two_readings_is_not_sent_to(tmp_path: Pa
 def test_rows_are_read_as_a_stream(tmp_path: Path) -> None:
     path = csv_file(tmp_path, "number\n+393491234567\nbroken,row\n")
     rows = read_rows(path, ())
-    assert next(rows) == (2, "+393491234567")
+    assert next(rows) == (2, "+393491234567", {})
     with pytest.raises(ConfigurationError, match="line 3: 2 values for 1 columns"):
         next(rows)
 

@@ -28,6 +28,22 @@ def send_many(**arguments: Any) -> MessaggiSmsSendTransactionOperator:
     return MessaggiSmsSendTransactionOperator(**{"task_id": "send", "body": "Hello"} | arguments)
 
 
+def test_recipients_that_compare_one_by_one_are_not_compared() -> None:
+    class Array:
+        """Behaves like numpy's array: a comparison has no truth value."""
+
+        def __eq__(self, other: object) -> Any:
+            return self
+
+        def __bool__(self) -> bool:
+            raise ValueError("the truth value of an array is ambiguous")
+
+        __hash__ = None  # type: ignore[assignment]
+
+    array = Array()
+    assert send(recipients=array).recipients is array
+
+
 @pytest.mark.parametrize(
     ("argument", "error"),
     [

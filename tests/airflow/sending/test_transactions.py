@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +19,12 @@ from airflow_provider_messaggisms.exceptions import (
     ProtocolError,
 )
 from airflow_provider_messaggisms.gateway.models import Invalid, Message, RecipientCounts, Valid
+from airflow_provider_messaggisms.gateway.recipients import read_recipients
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.sending.transactions import Guards
+from airflow_provider_messaggisms.installation import installation_of
+from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce
+from airflow_provider_messaggisms.sending.task_state import Origin
+from airflow_provider_messaggisms.sending.transactions import Guards, Transaction
 from tests.airflow.conftest import plain
 from tests.airflow.puppet import Puppet, success
 from tests.airflow.sending.many import PERSONALITIES, execute, left_open, people, phones, transaction, writes
@@ -77,6 +82,23 @@ def test_recipients_that_are_there_twice_are_sent_to_once(
     execute(context, recipients=[*people(3), *people(3)])
     assert phones(messaggisms_gateway) == Counter(people(3))
     assert context["ti"].xcoms["message"]["repeated"] == 3
+
+
+def test_long_sending_says_every_ten_seconds_how_far_it_is(
+    context: dict[str, Any], hook: MessaggiSmsHook, messaggisms_gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    origin = Origin.of(context, installation_of(hook.settings))
+    exactly_once = ExactlyOnce(hook, context, origin, key="a key", sender=None)
+    content = hook.compose(sender="Airflow", body="Hello", custom=exactly_once.custom(None))
+    recipients = read_recipients(people(14))
+    # At the begin, and after each call of two more recipients; twice where there is a line to say.
+    seconds = iter((0.0, 9.0, 16.0, 16.0, 25.0, 30.0, 30.0, 31.0))
+    sending = Transaction(exactly_once, Guards(), total=14, chunk_size=2, clock=lambda: next(seconds))
+    with caplog.at_level(logging.INFO):
+        sending.send(recipients, content, None)
+    said = [record.getMessage() for record in caplog.records if "handed over" in record.getMessage()]
+    assert said == ["6 of 14 handed over, about 32 s left", "10 of 14 handed over, about 15 s left"]
+    assert phones(messaggisms_gateway) == Counter(people(14))
 
 
 # --- from a file ------------------------------------------------------------------------------------------------------
