@@ -54,8 +54,6 @@ QUICK_HEARTBEATS: Mapping[str, str] = {
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
 }
 
-# The DAG files do not change: reading them again and again takes a core.
-PARSED_ONCE: Mapping[str, str] = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300"}
 
 #: How often a component may end by itself in one stack.
 MAX_RESTARTS = 3
