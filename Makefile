@@ -8,6 +8,7 @@ PYTEST_ARGS ?=
 VENV ?= .venv
 VENV_AIRFLOW2 ?= .venv-airflow2
 VENV_BENCH ?= .venv-bench
+VENV_RELEASE ?= .venv-release
 VENV_DOCS ?= .venv-docs
 
 # Without compiled bytecode Airflow starts at half the speed; containers often forbid it.
@@ -26,13 +27,19 @@ IN_A_BROWSER = tests/emulator/test_inbox.py tests/system/test_ui.py
 WITHOUT_BROWSER = $(if $(shell command -v chromedriver),,$(IN_A_BROWSER:%=--ignore=%))
 
 # What `make test-fast` leaves out: the tests that run Airflow or start many processes. Anything new is in, unless it is here.
-SLOW = tests/system tests/emulator tests/airflow/sending tests/airflow/waiting
+SLOW = tests/system tests/emulator tests/airflow/sending tests/airflow/waiting \
+    tests/airflow/alarms/test_notifier_storm.py tests/airflow/alarms/test_dag_processor.py
 WITHOUT_SLOW = $(SLOW:%=--ignore=%) --ignore-glob='tests/airflow/test_*.py'
 
 SET_UP = sh .ci/venv $(VENV) --extra emulator --group test --group lint --group airflow3
 
+SET_UP_RELEASE = sh .ci/venv $(VENV_RELEASE) --no-install-project --group release
+# With the newest Airflow: what an installation without constraints gets.
+uv = $(call in,$(VENV_RELEASE)) uv --quiet $(1) --frozen --extra emulator --group airflow3
+
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test test-fast test-airflow2 test-contrary lint docs pictures bench contract-live clean
+.PHONY: help set-up demo test test-fast test-airflow2 test-contrary test-compat lint docs pictures bench contract-live \
+    dist audit sbom clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +71,11 @@ test-contrary: ## Run the provider's tests against a gateway whose undocumented 
 	@$(SET_UP)
 	exec $(call in,$(VENV)) pytest $(SIDE_BY_SIDE) tests/airflow $(CONTRARY:%=--messaggisms-personality=%) $(PYTEST_ARGS)
 
+# Such as CELLS="2.11.2 3.3.2/3.13" and COLUMNS="provider examples"; without them all that tests/compat knows.
+test-compat: ## Try the wheel beside each Airflow and Python that is supported, and print a table; takes long
+	@$(SET_UP)
+	exec $(call in,$(VENV)) tests.compat $(if $(CELLS),--cells "$(CELLS)") $(if $(COLUMNS),--columns "$(COLUMNS)")
+
 lint: ## Check style, format and types
 	@$(SET_UP)
 	$(call in,$(VENV)) ruff check; check=$$?; \
@@ -86,6 +98,22 @@ bench: ## Measure import, sending and waiting beside other providers
 contract-live: ## Answer the open questions at the vendor's sandbox (needs a token; asks before it spends)
 	@$(SET_UP)
 	@exec $(call in,$(VENV)) tests.contract.live
+
+dist: ## Build wheel and sdist, twice and the same, and check them
+	@$(SET_UP_RELEASE)
+	@exec env PATH="$(abspath $(VENV_RELEASE))/bin:$$PATH" sh .ci/dist
+
+audit: ## Check the workflows, and ask for known vulnerabilities in what is locked (asks the package index about each)
+	@$(SET_UP_RELEASE)
+	@mkdir -p build
+	$(VENV_RELEASE)/bin/zizmor --offline .github/workflows
+	$(call uv,export) --format requirements-txt --no-emit-project --no-annotate > build/locked.txt
+	exec $(call in,$(VENV_RELEASE)) pip_audit --requirement build/locked.txt --require-hashes --disable-pip
+
+sbom: ## Write build/sbom.cdx.json: what the package is made of, as it is locked (CycloneDX)
+	@$(SET_UP_RELEASE)
+	@mkdir -p build
+	$(call uv,export) --format cyclonedx1.5 > build/sbom.cdx.json
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .venv-* .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks build dist

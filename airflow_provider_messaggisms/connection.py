@@ -11,8 +11,9 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseHook
 
+from airflow_provider_messaggisms.airflow_versions import extra_of
 from airflow_provider_messaggisms.exceptions import ConfigurationError
-from airflow_provider_messaggisms.gateway.settings import FIELDS, Settings
+from airflow_provider_messaggisms.gateway.settings import DEFAULT_CONN_ID, FIELDS, Settings
 
 
 class ConnectionReader(BaseHook):
@@ -23,7 +24,7 @@ class ConnectionReader(BaseHook):
     """
 
     conn_name_attr = "messaggisms_conn_id"
-    default_conn_name = "messaggisms_default"
+    default_conn_name = DEFAULT_CONN_ID
     conn_type = "messaggisms"
     hook_name = "MessaggiSMS"
 
@@ -50,10 +51,10 @@ class ConnectionReader(BaseHook):
         return self._checked(conn, conn.extra_dejson)
 
     async def _aread_connection(self) -> Settings:
-        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+        from airflow.providers.common.compat.connection import get_async_connection
 
         conn = await get_async_connection(self.messaggisms_conn_id)
-        return self._checked(conn, await get_async_extra_dejson(conn))
+        return self._checked(conn, await extra_of(conn))
 
     def _checked(self, conn: Any, extra: dict[str, Any]) -> Settings:
         if not extra and "".join((conn.extra or "").split()) not in ("", "{}", "null"):

@@ -15,10 +15,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from airflow_provider_messaggisms.airflow_versions import hide_from_logs
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError, NotSentError
 from airflow_provider_messaggisms.gateway.account import Account
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
@@ -159,13 +159,8 @@ def hide_secrets(secrets: Iterable[str]) -> None:
 
     Our own errors and logs never hold them (see ``gateway.redaction``), so nothing is lost where Airflow cannot mask.
     """
-    if "airflow" not in sys.modules:
-        return
-    with suppress(ImportError):
-        from airflow.providers.common.compat.sdk import mask_secret
-
-        for secret in secrets:
-            mask_secret(secret)
+    if "airflow" in sys.modules:
+        hide_from_logs(secrets)
 
 
 def _not_sent(error: MessaggiSmsError) -> NotSentError:

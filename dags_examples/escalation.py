@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Param
+from airflow.providers.common.compat.sdk import DAG, Param
 
 from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator
 from airflow_provider_messaggisms.sensors import MessaggiSmsDeliverySensor

@@ -1,5 +1,5 @@
 """
-Write an e-mail to those whom the SMS did not reach.
+Write an e-mail to those that the SMS did not reach.
 
 The wait ends green once every report is final, however many failed (``min_delivered=0``). Its report masks the numbers,
 so the failed recipients are found by their index in the list that was sent to. The e-mails go through the connection
@@ -8,8 +8,8 @@ so the failed recipients are found by their index in the list that was sent to. 
 
 from __future__ import annotations
 
+from airflow.providers.common.compat.sdk import DAG, task
 from airflow.providers.smtp.operators.smtp import EmailOperator
-from airflow.sdk import DAG, task
 
 from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator
 from airflow_provider_messaggisms.sensors import MessaggiSmsDeliverySensor

@@ -10,7 +10,8 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 
-from airflow.sdk import DAG, AsyncCallback, DeadlineAlert, DeadlineReference, task
+from airflow.sdk import DAG, task
+from airflow.sdk.definitions.deadline import AsyncCallback, DeadlineAlert, DeadlineReference
 
 from airflow_provider_messaggisms.notifications import MessaggiSmsNotifier
 

@@ -8,7 +8,7 @@ DAG a daily ``schedule``.
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, Param
+from airflow.providers.common.compat.sdk import DAG, Param
 
 from airflow_provider_messaggisms.notifications import MessaggiSmsNotifier
 from airflow_provider_messaggisms.sensors import MessaggiSmsCreditSensor

@@ -14,7 +14,7 @@ deleted message. A task that is killed on the way resumes where it was.
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, Param
+from airflow.providers.common.compat.sdk import DAG, Param
 
 from airflow_provider_messaggisms.operators import MessaggiSmsSendTransactionOperator
 

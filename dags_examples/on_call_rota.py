@@ -10,7 +10,7 @@ The text is your own. If it cannot be rendered, the default text goes out: an al
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, task
+from airflow.providers.common.compat.sdk import DAG, task
 
 from airflow_provider_messaggisms.notifications import MessaggiSmsNotifier
 

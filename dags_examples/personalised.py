@@ -9,7 +9,7 @@ An invalid number is left out and reported (``on_invalid="drop"``); the others g
 
 from __future__ import annotations
 
-from airflow.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Param
+from airflow.providers.common.compat.sdk import DAG, Param
 
 from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator
 
@@ -27,7 +27,7 @@ with DAG(
         recipients="+39 349 123 4567",
         body="See you in two hours.",
         # A datetime or an ISO 8601 text, with its time zone.
-        send_at="{{ (dag_run.run_after + macros.timedelta(minutes=params.minutes)).isoformat() }}",
+        send_at="{{ (dag_run.start_date + macros.timedelta(minutes=params.minutes)).isoformat() }}",
         # If Airflow was down at that moment, the SMS may still be sent this much later; after that the task fails.
         send_at_grace=timedelta(minutes=30),
     )

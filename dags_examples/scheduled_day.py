@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from airflow.sdk import DAG, Param
+from airflow.providers.common.compat.sdk import DAG, Param
 
 from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator
 
@@ -29,5 +29,5 @@ with DAG(
         recipients="+39 349 123 4567",
         body="Your check-up is due. Call us for an appointment.",
         # A date, 2026-12-24, 24-12-2026, or a midnight in the connection's time zone.
-        timestamp_send="{{ (dag_run.run_after.astimezone(ROME) + macros.timedelta(days=params.days)) | ds }}",
+        timestamp_send="{{ (dag_run.start_date.astimezone(ROME) + macros.timedelta(days=params.days)) | ds }}",
     )

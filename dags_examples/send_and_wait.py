@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Param
+from airflow.providers.common.compat.sdk import DAG, Param
 
 from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator
 from airflow_provider_messaggisms.sensors import MessaggiSmsDeliverySensor
@@ -34,6 +34,6 @@ with DAG(
     MessaggiSmsDeliverySensor(
         task_id="wait",
         message_id=send.output,  # the sensor runs after the send, with the id that it returned
-        poke_interval=2,  # seconds between two looks; the default of 60 suits real phones
+        poke_interval=2,  # seconds between two looks; by default 5 at first, then 15, 60 and 300
         timeout=timedelta(minutes=10),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from airflow.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_messaggisms.operators import (
     MessaggiSmsCancelOperator,
@@ -16,7 +16,7 @@ from airflow_provider_messaggisms.operators import (
     MessaggiSmsSendOperator,
 )
 
-DAY = "{{ (dag_run.run_after.astimezone(ROME) + macros.timedelta(days=%d)) | ds }}"
+DAY = "{{ (dag_run.start_date.astimezone(ROME) + macros.timedelta(days=%d)) | ds }}"
 
 with DAG(
     dag_id="send_reschedule_cancel",

@@ -5,6 +5,7 @@ Airflow gives a different context in each place:
 
 - A task's callback in the worker has ``ti`` and ``exception``.
 - A task's callback in the dag-processor, after a kill, has ``ti`` without a state and no ``exception``.
+- A task's callback in ``airflow dags test`` before Airflow 3.3 has ``ti`` and no ``exception``.
 - A DAG's callback has a ``reason``.
 - A deadline's callback has only ``dag_run``, as a dict, and ``deadline``.
 - A notifier that a task calls itself gets the task's own context, or a part of it such as ``task_instance``.
@@ -153,7 +154,7 @@ def _of_task(context: Mapping[str, Any], callback: Any, raised: BaseException | 
         map_index=_map_index(ti),
         try_number=try_number,
         tries=max(tries, try_number or 0),
-        why=_why(kind, error, task),
+        why=_why(kind, error, task) or _without_error(kind, ti),
         error=error_text(error),
         run_started=_run_started(context),
     )
@@ -177,10 +178,19 @@ def _asks(task: Any) -> bool:
 def _why(kind: Kind, error: Any, task: Any) -> str:
     if kind == "question":
         return whole_characters(str(_get(task, "subject"))).strip()
-    why = _first_line(error)
-    if not why and kind in ("failed", "retry"):
-        return "no error known: killed, lost or cleared"
-    return why
+    return _first_line(error)
+
+
+def _without_error(kind: Kind, ti: Any) -> str:
+    """
+    Say what a failure without an error tells.
+
+    The dag-processor gives no state: it calls back tasks that could not do so themselves. A state without an error
+    comes from ``airflow dags test`` before Airflow 3.3, which fails a task as its process does and does not say why.
+    """
+    if kind not in ("failed", "retry"):
+        return ""
+    return "no error given" if _text_of(ti, "state") else "no error known: killed, lost or cleared"
 
 
 def _task_instance(context: Mapping[str, Any]) -> Any:

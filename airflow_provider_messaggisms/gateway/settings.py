@@ -26,6 +26,9 @@ from airflow_provider_messaggisms.gateway.quiet_hours import QuietHours, read_qu
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 from airflow_provider_messaggisms.gateway.sender import check_sender
 
+#: Id of the connection where a task names none.
+DEFAULT_CONN_ID = "messaggisms_default"
+
 CONNECT_TIMEOUT_SECONDS = 10.0
 DEFAULT_TIMEOUT_SECONDS = 30.0
 #: Well below the 300 s after which Airflow gives up a task without a heartbeat and starts its next try.
@@ -97,7 +100,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     },
     "price_per_part_eur": {
         "label": "Price of one SMS part (EUR)",
-        "description": "Only for the estimate in the log, before the gateway quotes its own price.",
+        "description": "Without VAT. For estimates and max_price_eur, instead of the last price that the gateway told.",
         "schema": {"type": ["number", "null"], "minimum": 0},
     },
     "timestamp_send_format": {
@@ -168,6 +171,11 @@ class Settings(RedactedStruct, frozen=True):
     account: Account | None = None
     installation: str | None = None
     unknown_fields: tuple[str, ...] = ()
+
+    @property
+    def environment(self) -> str:
+        """Which of the vendor's hosts it leads to: ``production``, ``sandbox``, or ``other``."""
+        return next((name for name, url in HOSTS.items() if url == self.base_url), "other")
 
     @property
     def authorization(self) -> str:

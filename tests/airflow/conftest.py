@@ -4,54 +4,60 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.hooks import SEEN
+from airflow_provider_messaggisms.tokens import IN_THIS_PROCESS
 from tests.airflow.carriers import bare_environment, open_transport
-from tests.airflow.faces import connect, face, hook, open_hook, puppet
+from tests.airflow.faces import connect, face, hook, open_hook, puppet, vendor
 from tests.conftest import only_our_warnings
 
-__all__ = ["bare_environment", "connect", "face", "hook", "open_hook", "open_transport", "puppet"]  # fixtures
+__all__ = ["bare_environment", "connect", "face", "hook", "open_hook", "open_transport", "puppet", "vendor"]  # fixtures
 
 Run = Callable[..., Any]
 
 
-# The examples are written for Airflow 3.
-collect_ignore = ["test_examples.py"] if airflow_version.startswith("2.") else []
-
-
 @pytest.fixture
 def run_dag(airflow_db: None, tmp_path: Path) -> Run:
-    """Run a DAG with Airflow's own ``dag.test()``; on Airflow 3 it must be in the database first."""
+    """Run a DAG with Airflow's own ``dag.test()``; since Airflow 3.1 it must be in the database first."""
 
     @only_our_warnings()
     def run(dag: DAG, **kwargs: Any) -> Any:
-        try:
-            from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
-        except ImportError:  # Airflow 2
-            return dag.test(**kwargs)
-        from airflow.dag_processing.bundles.manager import DagBundlesManager
+        bags = _module_of_bags()
+        if hasattr(bags, "sync_bag_to_db"):
+            from airflow.dag_processing.bundles.manager import DagBundlesManager
 
-        DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call]
-        bag = BundleDagBag(dag_folder=tmp_path, bundle_path=tmp_path, bundle_name="dags-folder")
-        bag.bag_dag(dag)
-        sync_bag_to_db(bag, "dags-folder", None)
+            DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call]
+            named = {"bundle_name": "dags-folder"} if "bundle_name" in signature(bags.DagBag).parameters else {}
+            bag = bags.BundleDagBag(dag_folder=tmp_path, bundle_path=tmp_path, **named)
+            bag.bag_dag(dag)
+            bags.sync_bag_to_db(bag, "dags-folder", None)
         return dag.test(**kwargs)
 
     return run
 
 
+def _module_of_bags() -> Any:
+    """Find where Airflow keeps its bags of DAGs."""
+    try:
+        from airflow.dag_processing import dagbag
+    except ImportError:  # before Airflow 3.2
+        from airflow.models import dagbag  # type: ignore[no-redef]
+    return dagbag
+
+
 @pytest.fixture(autouse=True)
 def _nothing_seen() -> None:
-    """Forget the prices and credits that other tests have seen, as a new process does."""
+    """Forget the tokens, prices and credits that other tests have seen, as a new process does."""
     SEEN.clear()
+    IN_THIS_PROCESS.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -339,7 +339,7 @@ def test_a_template_that_cannot_be_rendered_shows_neither_text_nor_number(
 
 
 class Rota:
-    """A function that shows in its ``repr`` whom it is about, as ``functools.partial`` does."""
+    """A function whose ``repr`` shows a recipient, as ``functools.partial`` does."""
 
     def __call__(self, **_: Any) -> Any:
         raise LookupError("no such thing")

@@ -60,6 +60,8 @@ def test_airflow_shows_the_connections_fields_in_its_form() -> None:
         shown = {key.removeprefix("extra__messaggisms__") for key in widgets if "__messaggisms__" in key}
         assert manager.field_behaviours["messaggisms"]["relabeling"]["password"] == "Token or API key"
         assert set(MessaggiSmsHook.get_connection_form_widgets()) == set(FIELDS)
+    elif airflow.__version__.startswith("3.0."):
+        pytest.skip("Airflow 3.0 shows a provider's own fields only where its FAB provider is installed")
     else:  # Airflow 3: the provider's own description
         from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
 

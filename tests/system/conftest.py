@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from tests.system.gateway import running_gateway
-from tests.system.stack import QUICK_HEARTBEATS, AirflowStack
+from tests.system.stack import PARSED_ONCE, QUICK_HEARTBEATS, AirflowStack
 
 # Each file in them holds one DAG with the file's name.
 DAG_FOLDERS = (Path(__file__).resolve().parents[2] / "dags_examples", Path(__file__).parent / "dags")
@@ -37,7 +37,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, gateway: Gateway) -> Iterato
         tmp_path_factory.mktemp("airflow"),
         dags,
         connections={"messaggisms_default": gateway.connection},
-        settings=QUICK_HEARTBEATS,
+        settings={**QUICK_HEARTBEATS, **PARSED_ONCE},
     ) as running:
         for dag in dags.glob("*.py"):
             running.wait_for_dag(dag.stem)

@@ -32,7 +32,8 @@ def run(*command: str | Path, folder: Path = CHECKOUT, **variables: str) -> str:
 
 def uv(*arguments: str | Path, **variables: str) -> str:
     """Run uv with this Python."""
-    return run(sys.executable, "-m", "uv", *arguments, folder=CHECKOUT, UV_PYTHON=sys.executable, **variables)
+    variables |= {"UV_PYTHON": sys.executable, "UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true"}  # as .ci/venv does
+    return run(sys.executable, "-m", "uv", *arguments, folder=CHECKOUT, **variables)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +76,7 @@ def unpacked(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_sdist_holds_what_the_tests_need(unpacked: Path) -> None:
     names = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*")}
     assert names >= {
+        ".ci/dist",
         ".ci/venv",
         "pyproject.toml",
         "uv.lock",

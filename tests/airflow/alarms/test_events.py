@@ -50,6 +50,11 @@ def test_a_killed_task_has_failed_or_will_be_retried_by_its_tries() -> None:
     assert last.why == "no error known: killed, lost or cleared"
 
 
+@pytest.mark.parametrize("state", ["failed", "up_for_retry"])
+def test_a_task_that_failed_by_itself_without_an_error_was_not_killed(state: str) -> None:
+    assert event_of(task_failed(state=state)).why == "no error given"
+
+
 def test_both_callbacks_of_a_heartbeat_time_out_are_the_same_event() -> None:
     assert event_of(killed(try_number=1)).name == event_of(killed(try_number=1)).name
 
