@@ -112,7 +112,9 @@ def texts_of_the_code() -> str:
     """Give all literal texts of the package, with the pieces of one text next to each other."""
     found = []
     for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        tree = ast.parse(path.read_text())
+        comments = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings, above all
+        for node in set(ast.walk(tree)) - comments:
             if isinstance(node, ast.JoinedStr):
                 found.append("".join(str(one.value) for one in node.values if isinstance(one, ast.Constant)))
             elif isinstance(node, ast.Constant | ast.ClassDef):

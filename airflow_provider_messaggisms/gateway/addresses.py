@@ -22,6 +22,7 @@ TOKEN_HOSTS = {"production": "https://oauth.openapi.com", "sandbox": "https://te
 # No blank, no second address, nothing that an HTTP library would have to escape.
 _HOSTNAME = re.compile(r"[\w-]{1,63}(?:\.[\w-]{1,63})*\.?|[0-9a-f:.]*:[0-9a-f:.]*(?:%\w+)?")
 _PATH = re.compile(r"[!-~]*")
+_USUAL_PORTS = {"http": 80, "https": 443}
 
 
 def read_address(field: str, host: str, schema: str = "", port: Any = None) -> str:
@@ -53,7 +54,9 @@ def read_address(field: str, host: str, schema: str = "", port: Any = None) -> s
             f"connection, field {field}: the token would travel in clear over http; "
             "use https (http is for loopback only)"
         )
-    where = _bracketed(url.hostname) + (f":{_port(port)}" if port is not None else "")
+    number = None if port is None else _port(port)
+    is_usual = number in (None, _USUAL_PORTS[url.scheme])  # named or not, it is the same address
+    where = _bracketed(url.hostname) + ("" if is_usual else f":{number}")
     return f"{url.scheme}://{where}{url.path.rstrip('/')}"
 
 

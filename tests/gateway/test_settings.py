@@ -64,6 +64,7 @@ def test_the_environment_chooses_the_vendors_host(name: str) -> None:
         ({"host": "sms.example", "port": 8443}, "https://sms.example:8443"),
         ({"host": "sms.example", "schema": "https", "port": 8443}, "https://sms.example:8443"),
         ({"host": "https://sms.example:8443", "port": 1}, "https://sms.example:8443"),
+        ({"host": "ws.messaggisms.com", "port": 443}, "https://ws.messaggisms.com"),
         ({"host": "https://sms.example/gateway/v1/"}, "https://sms.example/gateway/v1"),
         ({"host": "https://2001:db8::5"}, None),
         ({"host": "2001:db8::5", "port": 8443}, "https://[2001:db8::5]:8443"),
