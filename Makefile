@@ -9,6 +9,7 @@ VENV ?= .venv
 VENV_AIRFLOW2 ?= .venv-airflow2
 VENV_BENCH ?= .venv-bench
 VENV_RELEASE ?= .venv-release
+VENV_DOCS ?= .venv-docs
 
 # Without compiled bytecode Airflow starts at half the speed; containers often forbid it.
 unexport PYTHONDONTWRITEBYTECODE
@@ -21,11 +22,13 @@ in = env PATH="$(abspath $(1))/bin:$$PATH" $(1)/bin/python -m
 # Two processes: the tests that need a real Airflow mostly wait for it (see tests/conftest.py).
 SIDE_BY_SIDE = -n 2 --dist loadscope --no-loadscope-reorder
 
-# The tests of the inbox page need a browser. CI installs one; on a machine without, these tests are left out.
-WITHOUT_BROWSER = $(if $(shell command -v chromedriver),,--ignore=tests/emulator/test_inbox.py)
+# Some tests need a browser. CI installs one; on a machine without, these tests are left out.
+IN_A_BROWSER = tests/emulator/test_inbox.py tests/system/test_ui.py
+WITHOUT_BROWSER = $(if $(shell command -v chromedriver),,$(IN_A_BROWSER:%=--ignore=%))
 
 # What `make test-fast` leaves out: the tests that run Airflow or start many processes. Anything new is in, unless it is here.
-SLOW = tests/system tests/emulator tests/airflow/sending tests/airflow/waiting
+SLOW = tests/system tests/emulator tests/airflow/sending tests/airflow/waiting \
+    tests/airflow/alarms/test_notifier_storm.py tests/airflow/alarms/test_dag_processor.py
 WITHOUT_SLOW = $(SLOW:%=--ignore=%) --ignore-glob='tests/airflow/test_*.py'
 
 SET_UP = sh .ci/venv $(VENV) --extra emulator --group test --group lint --group airflow3
@@ -35,7 +38,8 @@ SET_UP_RELEASE = sh .ci/venv $(VENV_RELEASE) --no-install-project --group releas
 uv = $(call in,$(VENV_RELEASE)) uv --quiet $(1) --frozen --extra emulator --group airflow3
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test test-fast test-airflow2 test-contrary test-compat lint bench contract-live dist audit sbom clean
+.PHONY: help set-up demo test test-fast test-airflow2 test-contrary test-compat lint docs pictures bench contract-live \
+    dist audit sbom clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,7 +53,7 @@ demo: ## Send an SMS through a real Airflow to the emulator, in about two minute
 
 test: ## Run all tests on Airflow 3
 	@$(SET_UP)
-	$(if $(WITHOUT_BROWSER),@echo "Without chromium and chromedriver the tests of the inbox page are left out.")
+	$(if $(WITHOUT_BROWSER),@echo "Without chromium and chromedriver the tests of the inbox page and of Airflow's UI are left out.")
 	exec $(call in,$(VENV)) pytest $(SIDE_BY_SIDE) $(WITHOUT_BROWSER) $(PYTEST_ARGS)
 
 test-fast: ## Run the tests that need no Airflow process, in under a minute: core, contract, alarms' core
@@ -77,6 +81,15 @@ lint: ## Check style, format and types
 	$(call in,$(VENV)) ruff check; check=$$?; \
 	$(call in,$(VENV)) ruff format --check; format=$$?; \
 	$(call in,$(VENV)) mypy && [ $$check = 0 ] && [ $$format = 0 ]
+
+docs: ## Build the pages in docs/ into build/docs
+	@sh .ci/venv $(VENV_DOCS) --extra emulator --group docs --group airflow3
+	exec $(call in,$(VENV_DOCS)) sphinx -W --keep-going -q -b html docs build/docs
+	@echo "Built build/docs/index.html"
+
+pictures: ## Take the pictures in docs/ anew, from a real Airflow and the emulator (needs chromium and chromedriver)
+	@$(SET_UP)
+	@exec $(call in,$(VENV)) tests.system.pictures
 
 bench: ## Measure import, sending and waiting beside other providers
 	@sh .ci/venv $(VENV_BENCH) --extra emulator --group test --group airflow3 --group benchmarks

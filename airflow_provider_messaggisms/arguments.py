@@ -72,6 +72,16 @@ def check_count(name: str, value: Any) -> None:
         raise ConfigurationError(f"{name}: {_excerpt(value)} is not a whole number of 1 or more")
 
 
+def check_limit(name: str, value: Any) -> None:
+    """
+    Check a limit to a number of things; ``None`` is none.
+
+    :raises ConfigurationError: It is neither a whole number of 1 or more nor ``None``.
+    """
+    if value is not None:
+        check_count(name, value)
+
+
 def check_flag(name: str, value: Any) -> None:
     """
     Check a flag that no template can change.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -20,6 +20,7 @@ import msgspec
 
 from airflow_provider_messaggisms.exceptions import NotSentError
 from airflow_provider_messaggisms.gateway.attempts import Attempt, Attempts, Authorize, Doubt, Refusals
+from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.gateway.steps import Pause, arun_steps, run_steps
 from airflow_provider_messaggisms.gateway.wire import Call, Response
@@ -35,6 +36,58 @@ Step = Authorize | Attempt | Doubt | Pause
 
 #: Takes a response that has been read, and the value that was in it; ``None`` for a refusal.
 Heard = Callable[[Response, Any], None]
+
+
+class ReadConnection(RedactedStruct, frozen=True):
+    """A step that reads the connection again; its result is its settings, ``None`` if it cannot be read."""
+
+
+class FindToken(RedactedStruct, frozen=True):
+    """A step that finds or makes a token of the account; its result is the token."""
+
+    tokens: AccountTokens
+    refused: str | None
+    within_seconds: float | None
+
+
+class TokenInUse:
+    """
+    The connection with the token that a client's calls carry, and how it is replaced.
+
+    :param transport: Carries the requests, with that token.
+    :param settings: The connection.
+    """
+
+    def __init__(self, transport: SyncTransport | AsyncTransport, settings: Settings) -> None:
+        self._transport = transport
+        self._settings = settings
+        self._tokens = _tokens_of(settings)
+
+    def authorize(self, wanted: Authorize) -> Generator[ReadConnection | FindToken, Any, Settings | None]:
+        """Make sure of a token, as *wanted* says; return the settings with it. A token in hand asks for nothing."""
+        settings = self._settings
+        if wanted.refused is not None and wanted.refused is not settings:
+            return settings  # another call has replaced it
+        if settings.account is None:
+            if wanted.refused is None:
+                return settings
+            settings = yield ReadConnection()
+            if settings is None:
+                return None
+            self._tokens = _tokens_of(settings)
+        token = settings.token
+        if self._tokens is not None:
+            refused = None if wanted.refused is None else wanted.refused.token
+            found = self._tokens.kept(refused) or (yield FindToken(self._tokens, refused, wanted.within_seconds))
+            token = found.value
+        return self._use(settings, token, wanted.refused)
+
+    def _use(self, settings: Settings, token: str, refused: Settings | None) -> Settings | None:
+        """Let all calls carry a token; return ``None`` if it is the refused one."""
+        if token != self._settings.token:
+            self._settings = msgspec.structs.replace(settings, token=token)
+            self._transport.use(self._settings)
+        return None if self._settings is refused else self._settings
 
 
 class BlockingClient:
@@ -57,8 +110,7 @@ class BlockingClient:
     ) -> None:
         self.refusals = Refusals()
         self.transport = transport
-        self._using = settings  # with the token in use
-        self._tokens = _tokens_of(settings)
+        self._token = TokenInUse(transport, settings)
         self._read_again = read_again
         self._read = partial(_read, heard)
 
@@ -75,28 +127,16 @@ class BlockingClient:
             response = self.transport.send(step.call.request, step.within_seconds, step.call.collect())
             return self._read(step.call, response)
         if isinstance(step, Authorize):
-            return self._authorize(step)
+            return run_steps(self._token.authorize(step), self._obtain)
         return time.sleep(step.seconds)
 
-    def _authorize(self, step: Authorize) -> Settings | None:
-        using, settings = self._using, self._using
-        if using.account is None:
-            if step.refused is None:
-                return using
-            try:
-                settings = self._read_again()
-            except Exception as error:  # noqa: BLE001 (reading may fail in any way; the refusal says more)
-                _warn_unread(error)
-                return None
-            self._tokens = _tokens_of(settings)
-        token = settings.token
-        if self._tokens is not None:
-            token = self._tokens.get(using.token if step.refused else None, step.within_seconds).value
-        if token == using.token:
-            return None if step.refused else using
-        self._using = msgspec.structs.replace(settings, token=token)
-        self.transport.use(self._using)
-        return self._using
+    def _obtain(self, step: ReadConnection | FindToken) -> Any:
+        if isinstance(step, FindToken):
+            return step.tokens.get(step.refused, step.within_seconds)
+        try:
+            return self._read_again()
+        except Exception as error:  # noqa: BLE001 (reading may fail in any way; the refusal says more)
+            _warn_unread(error)
 
 
 class AwaitedClient:
@@ -116,8 +156,7 @@ class AwaitedClient:
     ) -> None:
         self.refusals = Refusals()
         self.transport = transport
-        self._using = settings
-        self._tokens = _tokens_of(settings)
+        self._token = TokenInUse(transport, settings)
         self._read_again = read_again
         self._read = partial(_read, heard)
         self._sockets = asyncio.Semaphore(settings.max_sockets)
@@ -148,38 +187,20 @@ class AwaitedClient:
                 await turn.others(step.within_seconds)
             if self.refusals.in_a_row:
                 turn.be_alone()
-            return await self._authorize(step)
+            return await arun_steps(self._token.authorize(step), self._obtain)
         if isinstance(step, Doubt):
             if await turn.others(step.within_seconds):
                 return None
             turn.be_alone()
         return await asyncio.sleep(step.seconds)
 
-    async def _authorize(self, step: Authorize) -> Settings | None:
-        using, settings = self._using, self._using
-        if step.refused is not None and step.refused is not using:
-            return using  # another call has renewed it
-        if using.account is None:
-            if step.refused is None:
-                return using
-            try:
-                settings = await self._read_again()
-            except Exception as error:  # noqa: BLE001 (reading may fail in any way; the refusal says more)
-                _warn_unread(error)
-                return None
-            self._tokens = _tokens_of(settings)
-        token = settings.token
-        if self._tokens is not None:
-            refused = using.token if step.refused else None
-            found = self._tokens.kept(refused)
-            if found is None:
-                found = await in_thread(self._tokens.get, refused, step.within_seconds)
-            token = found.value
-        if token == using.token:
-            return None if step.refused else using
-        self._using = msgspec.structs.replace(settings, token=token)
-        self.transport.use(self._using)
-        return self._using
+    async def _obtain(self, step: ReadConnection | FindToken) -> Any:
+        if isinstance(step, FindToken):
+            return await in_thread(step.tokens.get, step.refused, step.within_seconds)
+        try:
+            return await self._read_again()
+        except Exception as error:  # noqa: BLE001 (reading may fail in any way; the refusal says more)
+            _warn_unread(error)
 
 
 class _Turns:

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_messaggisms.airflow_versions import extra_of
 from airflow_provider_messaggisms.exceptions import ConfigurationError
-from airflow_provider_messaggisms.gateway.settings import FIELDS, Settings
+from airflow_provider_messaggisms.gateway.settings import DEFAULT_CONN_ID, FIELDS, Settings
 
 
 class ConnectionReader(BaseHook):
@@ -24,7 +24,7 @@ class ConnectionReader(BaseHook):
     """
 
     conn_name_attr = "messaggisms_conn_id"
-    default_conn_name = "messaggisms_default"
+    default_conn_name = DEFAULT_CONN_ID
     conn_type = "messaggisms"
     hook_name = "MessaggiSMS"
 

@@ -36,7 +36,7 @@ from airflow_provider_messaggisms.gateway.sender import sender_warning
 from airflow_provider_messaggisms.gateway.steps import Step, Steps, arun_steps, run_steps
 from airflow_provider_messaggisms.gateway.token_calls import describe, get_wallet_credit
 from airflow_provider_messaggisms.gateway.wire import Call, Response
-from airflow_provider_messaggisms.metrics import Metrics, environment_of
+from airflow_provider_messaggisms.metrics import Metrics
 
 if TYPE_CHECKING:
     # Imported where they are needed: every parse of a DAG file imports this module.
@@ -421,5 +421,5 @@ class MessaggiSmsHook(ConnectionReader):
 
         :param dag_id: Default: that of the task which this process runs, if it runs one; ``task_id`` likewise.
         """
-        environment = environment_of(self.settings)  # read before the first call
+        environment = self.settings.environment  # read before the first call
         return Metrics.of(self.messaggisms_conn_id, environment, dag_id=dag_id, task_id=task_id)

@@ -38,23 +38,15 @@ from typing import Any
 import msgspec
 
 from airflow_provider_messaggisms.exceptions import MessaggiSmsError
-from airflow_provider_messaggisms.gateway.addresses import HOSTS
 from airflow_provider_messaggisms.gateway.models import Message
-from airflow_provider_messaggisms.gateway.settings import Settings
 
 log = logging.getLogger(__name__)
 
 _PREFIX = "messaggisms."
-_ENVIRONMENTS = {url: name for name, url in HOSTS.items()}
 
 #: The states that are failures (see ``gateway.delivery``); what else the gateway may call one counts as ``OTHER``.
 _FAILED_STATE = re.compile(r"(UNDELIVERABLE|EXPIRED|REJECTED)(_[A-Z_]{1,60})?")
 _OTHER = "OTHER"
-
-
-def environment_of(settings: Settings) -> str:
-    """Tell which of the vendor's hosts a connection leads to: ``production``, ``sandbox``, or ``other``."""
-    return _ENVIRONMENTS.get(settings.base_url, "other")
 
 
 class Metrics(msgspec.Struct, frozen=True):

@@ -22,18 +22,11 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow.providers.common.compat.sdk import BaseNotifier
 from jinja2 import StrictUndefined
 
-from airflow_provider_messaggisms.alarms.callback_log import raise_unless_it_tells
 from airflow_provider_messaggisms.alarms.dag_processor import seconds_left
-from airflow_provider_messaggisms.alarms.deadline import Deadline, abounded, bounded, in_thread
-from airflow_provider_messaggisms.alarms.events import error_text_without_numbers, event_of
-from airflow_provider_messaggisms.alarms.occasion import Occasion
-from airflow_provider_messaggisms.alarms.reporting import failures_reported
-from airflow_provider_messaggisms.alarms.template_context import completed
+from airflow_provider_messaggisms.arguments import check_limit
 from airflow_provider_messaggisms.exceptions import ConfigurationError, NotSentError
 from airflow_provider_messaggisms.gateway.content import MessageContent
-from airflow_provider_messaggisms.gateway.cost import check_max_parts
-from airflow_provider_messaggisms.gateway.retry import RetryPolicy
-from airflow_provider_messaggisms.hooks import MessaggiSmsHook
+from airflow_provider_messaggisms.gateway.settings import DEFAULT_CONN_ID
 from airflow_provider_messaggisms.personal import Personal, personal_value
 from airflow_provider_messaggisms.personal_templates import PersonalTemplates
 
@@ -43,6 +36,9 @@ if TYPE_CHECKING:
 
     # They load what a DAG's parse does not need.
     from airflow_provider_messaggisms.alarms.alarm import AlarmRequest
+    from airflow_provider_messaggisms.alarms.deadline import Deadline
+    from airflow_provider_messaggisms.alarms.occasion import Occasion
+    from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +60,8 @@ _SENDING_SECONDS = 8.0
 #: What a dag-processor needs to end a process in good order.
 _SPARE_SECONDS = 1.0
 
-#: Repeats what may be repeated for as long as there is time.
-_RETRY_POLICY = RetryPolicy(attempts=10)
+#: How often a call is made at most; the time ends sooner.
+_ATTEMPTS = 10
 
 
 class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
@@ -134,7 +130,7 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         priority: float | None = None,
         flash: bool | None = None,
         test: bool = False,
-        messaggisms_conn_id: str = MessaggiSmsHook.default_conn_name,
+        messaggisms_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         self.recipients = recipients
@@ -158,7 +154,7 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
             self._misnamed = [value for name, value in kwargs.items() if name != "context"]
 
     def _check(self) -> None:
-        check_max_parts(self.max_parts)
+        check_limit("max_parts", self.max_parts)
         if self.once_per < timedelta(0):
             raise ConfigurationError(f"once_per: {self.once_per} is negative; use zero to never silence")
         if not 1 <= self.timeout_seconds <= 300:
@@ -190,6 +186,8 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
             ready, context = await self._aprepared(context)
             await ready.async_notify(context)
         except Exception as error:  # noqa: BLE001 (it is raised again, where Airflow can hide the arguments)
+            from airflow_provider_messaggisms.alarms.callback_log import raise_unless_it_tells
+
             others = [getattr(self, name, None) for name in self.template_fields if name not in _PERSONAL]
             await raise_unless_it_tells(error, [self.recipients, self.body, *self._misnamed], others)
 
@@ -217,22 +215,30 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
 
     def _notify(self, occasion: Occasion) -> None:
         from airflow_provider_messaggisms.alarms.dispatch import dispatch
+        from airflow_provider_messaggisms.alarms.reporting import failures_reported
 
         with failures_reported(occasion.event, self.recipients):
             dispatch(self._hook(), self._request(), occasion, self._deadline)
 
     async def _anotify(self, occasion: Occasion) -> None:
         from airflow_provider_messaggisms.alarms.dispatch import adispatch
+        from airflow_provider_messaggisms.alarms.reporting import failures_reported
 
         with failures_reported(occasion.event, self.recipients):
             await adispatch(self._hook(), self._request(), occasion, self._deadline)
 
     def _deadline(self) -> Deadline:
+        from airflow_provider_messaggisms.alarms.deadline import Deadline
+
         left = self._seconds_left()
         return Deadline(self.timeout_seconds if left is None else min(self.timeout_seconds, left - _SPARE_SECONDS))
 
     def _hook(self) -> MessaggiSmsHook:
-        return MessaggiSmsHook(personal_value(self.messaggisms_conn_id), retry_policy=_RETRY_POLICY)
+        from airflow_provider_messaggisms.gateway.retry import RetryPolicy
+        from airflow_provider_messaggisms.hooks import MessaggiSmsHook
+
+        policy = RetryPolicy(attempts=_ATTEMPTS)
+        return MessaggiSmsHook(personal_value(self.messaggisms_conn_id), retry_policy=policy)
 
     def _request(self) -> AlarmRequest:
         from airflow_provider_messaggisms.alarms.alarm import AlarmRequest
@@ -253,6 +259,8 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
 
     def _prepared(self, context: Context) -> tuple[Self, Context]:
         """Make a rendered copy, and the context that its templates see."""
+        from airflow_provider_messaggisms.alarms.deadline import Deadline, bounded
+
         left = self._seconds_left()
         handover = self._handover_seconds if left is None else max(left - _SENDING_SECONDS, left / 2)
         ready, context, templates = self._copy_for(context, Deadline(handover))
@@ -263,6 +271,8 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         return ready, context
 
     async def _aprepared(self, context: Context) -> tuple[Self, Context]:
+        from airflow_provider_messaggisms.alarms.deadline import Deadline, abounded, in_thread
+
         ready, context, templates = self._copy_for(context, Deadline(self._async_handover_seconds))
         try:
             await abounded(in_thread(ready.render_template_fields, context), templates, TimeoutError())
@@ -272,6 +282,10 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
 
     def _copy_for(self, context: Context, handover: Deadline) -> tuple[Self, Context, Deadline]:
         """Make a copy to render, the context to render it with, and how long that may take."""
+        from airflow_provider_messaggisms.alarms.events import event_of
+        from airflow_provider_messaggisms.alarms.occasion import Occasion
+        from airflow_provider_messaggisms.alarms.template_context import completed
+
         if self._refusal is not None:
             raise self._refusal
         event = event_of(context, self, sys.exception())
@@ -308,6 +322,8 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
             self.render_own_field(name, context, env, set())
 
     def _render_further_field(self, name: str, context: Any, env: Environment) -> None:
+        from airflow_provider_messaggisms.alarms.events import error_text_without_numbers
+
         try:
             setattr(self, name, self.render_template(getattr(self, name), context, env, set()))
         except Exception as error:  # noqa: BLE001 (whatever is wrong, the alarm must go out)

@@ -16,12 +16,7 @@ from airflow_provider_messaggisms.exceptions import (
     MessageNotFoundError,
     MessaggiSmsError,
 )
-from airflow_provider_messaggisms.gateway.cost import PartsCounter
-from airflow_provider_messaggisms.gateway.idempotency import OUTCOME_UNKNOWN
-from airflow_provider_messaggisms.gateway.message_id import check_message_id
-from airflow_provider_messaggisms.gateway.models import Message
-from airflow_provider_messaggisms.gateway.send_date import send_day
-from airflow_provider_messaggisms.hooks import MessaggiSmsHook
+from airflow_provider_messaggisms.gateway.settings import DEFAULT_CONN_ID
 from airflow_provider_messaggisms.permanent_errors import without_retries
 from airflow_provider_messaggisms.personal import Personal, personal_value
 from airflow_provider_messaggisms.sending.sending_operator import Outgoing, SendingOperator
@@ -31,6 +26,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     # Imported where they are needed: every parse of a DAG file imports this module.
+    from airflow_provider_messaggisms.gateway.cost import PartsCounter
+    from airflow_provider_messaggisms.gateway.models import Message
+    from airflow_provider_messaggisms.hooks import MessaggiSmsHook
     from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce
     from airflow_provider_messaggisms.sending.remaining_recipients import Recipients
     from airflow_provider_messaggisms.sending.transactions import Transaction
@@ -216,7 +214,7 @@ class MessaggiSmsCancelOperator(BaseOperator):
         *,
         message_id: str,
         if_too_late: Literal["fail", "skip"] = "fail",
-        messaggisms_conn_id: str = MessaggiSmsHook.default_conn_name,
+        messaggisms_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -228,6 +226,10 @@ class MessaggiSmsCancelOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Cancel; return the message's id."""
+        from airflow_provider_messaggisms.gateway.idempotency import OUTCOME_UNKNOWN
+        from airflow_provider_messaggisms.gateway.message_id import check_message_id
+        from airflow_provider_messaggisms.hooks import MessaggiSmsHook
+
         with without_retries(self), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
             check_message_id(self.message_id)
             asked_before = self._asked_before(context)
@@ -284,7 +286,7 @@ class MessaggiSmsRescheduleOperator(OptionallyWaitingOperator):
         *,
         message_id: str,
         timestamp_send: Any,
-        messaggisms_conn_id: str = MessaggiSmsHook.default_conn_name,
+        messaggisms_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -294,6 +296,10 @@ class MessaggiSmsRescheduleOperator(OptionallyWaitingOperator):
 
     def execute(self, context: Context) -> str:
         """Reschedule; return the message's id."""
+        from airflow_provider_messaggisms.gateway.message_id import check_message_id
+        from airflow_provider_messaggisms.gateway.send_date import send_day
+        from airflow_provider_messaggisms.hooks import MessaggiSmsHook
+
         with without_retries(self), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
             check_message_id(self.message_id)
             settings = hook.settings

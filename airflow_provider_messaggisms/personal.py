@@ -24,6 +24,7 @@ class Personal:
 
     :param error: What went wrong while it was rendered. It is kept, because Airflow would log the template with it.
     :param readable: Mask only what could be a telephone number. Default ``False``: fields and the like are masked too.
+    :param is_text: It is the text of an SMS: show its length only. Default ``False``.
     :param names_of_airflow: Names that the template took from Airflow, if it is a body.
     """
 
@@ -33,18 +34,22 @@ class Personal:
         error: Exception | None = None,
         *,
         readable: bool = False,
+        is_text: bool = False,
         names_of_airflow: Set[str] = frozenset(),
     ) -> None:
         self.value = value
         self.error = error
         self.readable = readable
+        self.is_text = is_text
         self.names_of_airflow = names_of_airflow
 
     def serialize(self) -> Any:
         """Give the masked form that Airflow's Rendered Templates view shows."""
-        if self.error is None:
-            return _readable(self.value) if self.readable else _masked(self.value)
-        return str(self.error) if isinstance(self.error, ConfigurationError) else type(self.error).__name__
+        if self.error is not None:
+            return str(self.error) if isinstance(self.error, ConfigurationError) else type(self.error).__name__
+        if self.is_text:
+            return f"*** ({len(str(self.value))} characters)"
+        return _readable(self.value) if self.readable else _masked(self.value)
 
     def __str__(self) -> str:
         return str(self.serialize())

@@ -136,7 +136,7 @@ class PersonalTemplates(RendersOwnFields):
         if self._is_file(written):
             written = _source(render_text(written, context, env), env)
         found = render_body(written, fields, context, env, fields_come_later=self.fields_come_later())
-        return Personal(found.text, names_of_airflow=found.names_of_airflow)
+        return Personal(found.text, is_text=True, names_of_airflow=found.names_of_airflow)
 
 
 def _source(name: str, env: Environment) -> str:
@@ -183,7 +183,9 @@ def _kept_quiet(field: str, render: Callable[[], Any]) -> Personal:
     """Render; keep what goes wrong for ``personal_value``."""
     try:
         value = render()
-        return value if isinstance(value, Personal) else Personal(value, readable=field in _READABLE)
+        if isinstance(value, Personal):
+            return value
+        return Personal(value, readable=field in _READABLE, is_text=field == "body")
     except TemplateError as error:
         return Personal(None, _described(field, error))
     except Exception as error:  # noqa: BLE001 (a Variable that is missing, a macro that fails...)

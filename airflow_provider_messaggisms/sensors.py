@@ -11,10 +11,8 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, BaseSensor
 
 from airflow_provider_messaggisms.airflow_internals import ChoosesPokeIntervals
 from airflow_provider_messaggisms.arguments import seconds_of
-from airflow_provider_messaggisms.gateway.message_id import check_message_id
-from airflow_provider_messaggisms.hooks import MessaggiSmsHook
+from airflow_provider_messaggisms.gateway.settings import DEFAULT_CONN_ID
 from airflow_provider_messaggisms.links import link_to_message
-from airflow_provider_messaggisms.metrics import environment_of
 from airflow_provider_messaggisms.permanent_errors import without_retries
 from airflow_provider_messaggisms.waiting.credit_sensor import MessaggiSmsCreditSensor
 from airflow_provider_messaggisms.waiting.waiting_operator import WaitingOperator
@@ -22,8 +20,9 @@ from airflow_provider_messaggisms.waiting.waiting_operator import WaitingOperato
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    # Imported where it is needed: every parse of a DAG file imports this module.
+    # Imported where they are needed: every parse of a DAG file imports this module.
     from airflow_provider_messaggisms.gateway.polling import Poller
+    from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 
 __all__ = ["MessaggiSmsCreditSensor", "MessaggiSmsDeliverySensor"]
 
@@ -75,7 +74,7 @@ class MessaggiSmsDeliverySensor(ChoosesPokeIntervals, BaseSensorOperator, Waitin
         self,
         *,
         message_id: str,
-        messaggisms_conn_id: str = MessaggiSmsHook.default_conn_name,
+        messaggisms_conn_id: str = DEFAULT_CONN_ID,
         poke_interval: float | timedelta | None = None,
         **kwargs: Any,
     ) -> None:
@@ -116,8 +115,8 @@ class MessaggiSmsDeliverySensor(ChoosesPokeIntervals, BaseSensorOperator, Waitin
             return PokeReturnValue(is_done=False)  # Airflow raises its timeout after this
         with without_retries(self):
             hook, poller = self._pokes = pokes or self._begin(context)
-            environment = environment_of(hook.settings)
-            report = self.counted(context, environment, lambda: hook.run_steps(poller.poll(time.time())))
+            steps = poller.poll(time.time())
+            report = self.counted(context, hook.settings.environment, lambda: hook.run_steps(steps))
         if report is None and self.deferrable:
             self.defer_wait(poller.remaining_wait(), hook.settings)
         return PokeReturnValue(is_done=report is not None, xcom_value=report)
@@ -148,6 +147,8 @@ class MessaggiSmsDeliverySensor(ChoosesPokeIntervals, BaseSensorOperator, Waitin
         return max(0.0, min(pause, self.timeout - passed))
 
     def _begin(self, context: Context) -> _Pokes:
+        from airflow_provider_messaggisms.gateway.message_id import check_message_id
+
         check_message_id(self.message_id)
         hook = self.new_hook()
         link_to_message(self, context, hook.settings, self.message_id)

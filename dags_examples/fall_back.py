@@ -1,5 +1,5 @@
 """
-Write an e-mail to those whom the SMS did not reach.
+Write an e-mail to those that the SMS did not reach.
 
 The wait ends green once every report is final, however many failed (``min_delivered=0``). Its report masks the numbers,
 so the failed recipients are found by their index in the list that was sent to. The e-mails go through the connection

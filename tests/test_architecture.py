@@ -1,5 +1,5 @@
 """
-Who may import whom: downward only, a core without I/O, clock or Airflow, an emulator that has never met the client.
+What may import what: downward only, a core without I/O, clock or Airflow, an emulator that has never met the client.
 
 A module that is new has to be put into a layer here.
 """
@@ -91,7 +91,7 @@ LAYERS = (
 )
 
 HTTP = {"aiohttp", "httpx", "requests", "urllib3", "yarl"}
-#: Who may import what, even within a function. Everybody may import the standard library, and Airflow but for the core.
+#: What may import what, even within a function. All may import the standard library; all but the core, Airflow.
 RESERVED = {
     **{library: {"transport.network", "transport.async_transport", "transport.sync_transport"} for library in HTTP},
     "phonenumbers": {"gateway.numbering_plan", "gateway.phone"},

@@ -56,7 +56,7 @@ def _report_silence(alarm: Alarm, result: Result) -> None:
 def _report_sent(alarm: Alarm, message: Message) -> None:
     valid, invalid = message.recipients.valid.count, message.recipients.invalid.total
     log.info(
-        "Alarm sent as message %s to %d recipient(s): %s SMS part(s), price %s EUR (alarm_key %r)",
+        "Alarm sent as message %s to %d recipient(s): %s SMS part(s), price %s EUR without VAT (alarm_key %r)",
         message.id, valid, message.statistics.sms_total, message.price, alarm.name,
     )  # fmt: skip
     if message.test:

@@ -139,7 +139,8 @@ class Gateway:
 
     def reset(self, **settings: Any) -> None:
         """
-        Forget everything: messages, credit, requests, faults. The clock shows the computer's time again.
+        Forget everything: messages, credit, requests, faults, tokens. The clock shows the computer's time again. Hooks
+        that this process makes from now on begin without a token, as after a restart.
 
         :param settings: ``credit`` in EUR, ``now`` (ISO 8601, in Rome unless it names a zone), ``personality`` (a dict
             of switches), ``tokens`` (further ones, each with a list of the methods that it may use), ``api_key``,
@@ -147,6 +148,7 @@ class Gateway:
         :raises ValueError: A setting is unknown or out of range. This and all other methods give the emulator's reason.
         """
         self._ask("POST", "/_emulator/reset", settings)
+        _forget_tokens()
 
     def advance(self, seconds: float) -> None:
         """
@@ -205,6 +207,15 @@ class Gateway:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             raise ValueError(f"refused by the emulator: {json.load(error)['message']}") from None
+
+
+def _forget_tokens() -> None:
+    """Drop the tokens that this process's hooks share: none of them is valid any more."""
+    client = sys.modules.get(
+        "airflow_provider_messaggisms.tokens"
+    )  # not imported: the emulator does not need the client
+    if client is not None:
+        client.IN_THIS_PROCESS.clear()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

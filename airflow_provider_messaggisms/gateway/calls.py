@@ -127,7 +127,7 @@ def update_message(
 
     Never repeated automatically: it is undocumented whether the gateway merges a number that it already has.
 
-    :param recipients: Whom to add; the wire always carries the list, empty or not.
+    :param recipients: Those to add; the wire always carries the list, empty or not.
     :param transaction: ``False`` closes the transaction: the message goes into the queue.
     :param timestamp_send: As in :func:`send_message`.
     """

@@ -5,22 +5,19 @@ Each recipient's fields count with their real lengths: one long name makes one S
 its price. The recipients may come as a stream, so only the widths of their fields are kept, not the fields.
 
 The price is unknown until the gateway quotes it, in its answer to the send. The estimate is therefore the parts times
-the connection's ``price_per_part_eur``; without that field there is no estimate.
+the price of one part (see ``gateway.price``); while that is unknown there is no estimate.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
 
 import msgspec
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.recipients import Recipient
-from airflow_provider_messaggisms.gateway.sms_text import Measure, fill, fit, measure, placeholders
-
-OnTooLong = Literal["fail", "fit"]
+from airflow_provider_messaggisms.gateway.sms_text import Measure, OnTooLong, fill, fit, measure, placeholders
 
 _GSM7_SINGLE = 160
 
@@ -148,13 +145,3 @@ def count_parts(body: str, recipients: Iterable[Recipient]) -> PartsCounter:
     for recipient in recipients:
         counter.add(recipient.fields)
     return counter
-
-
-def check_max_parts(max_parts: Any) -> None:
-    """
-    Check a limit of parts.
-
-    :raises ConfigurationError: It is neither a whole number of 1 or more nor ``None``.
-    """
-    if max_parts is not None and (isinstance(max_parts, bool) or not isinstance(max_parts, int) or max_parts < 1):
-        raise ConfigurationError(f"max_parts: {str(max_parts)[:40]!r} is not a whole number of 1 or more")

@@ -11,12 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import Enum
-from math import ceil
 from typing import Any, Literal, Self
 
-import msgspec
-
-from airflow_provider_messaggisms.exceptions import ConfigurationError, DeliveryError
+from airflow_provider_messaggisms.exceptions import DeliveryError
+from airflow_provider_messaggisms.gateway.delivery_rule import Rule
 from airflow_provider_messaggisms.gateway.models import Delivery, Message, Report, ReportError
 from airflow_provider_messaggisms.gateway.phone import mask, mask_numbers
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
@@ -34,30 +32,6 @@ class Outcome(Enum):
     PENDING = "pending"
     DELIVERED = "delivered"
     FAILED = "failed"
-
-
-class Rule(msgspec.Struct, frozen=True):
-    """
-    When a wait has succeeded.
-
-    :param min_delivered: Share of the recipients that must be delivered, 0 to 1. Default 1.0.
-    :param accept_delivered_to_operator: Count ``DELIVERED_TO_OPERATOR`` as delivered. Default ``False``.
-    :raises ConfigurationError: A value is out of its range.
-    """
-
-    min_delivered: float = 1.0
-    accept_delivered_to_operator: bool = False
-
-    def __post_init__(self) -> None:
-        share = self.min_delivered
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-            raise ConfigurationError(f"min_delivered: {str(share)[:40]!r} is not a share from 0 to 1")
-        if not isinstance(self.accept_delivered_to_operator, bool):
-            raise ConfigurationError("accept_delivered_to_operator: expected True or False")
-
-    def failures_allowed(self, total: int) -> int:
-        """Return how many of *total* may fail while the rule can still be met."""
-        return total - ceil(round(self.min_delivered * total, 9))
 
 
 class Verdict(RedactedStruct, frozen=True):

@@ -54,7 +54,7 @@ OUTCOME_UNKNOWN = (OutcomeUnknownError, GatewayUnavailableError, ProtocolError)
 
 def derived_key(*parts: str, installation: str, numbers: Iterable[str]) -> str:
     """
-    Derive a key from what identifies an event and from whom it is sent to.
+    Derive a key from what identifies an event and from its recipients.
 
     :param parts: Identify the event, such as dag, run, task and map index.
     :param installation: Identifies the Airflow (see ``installation.installation_of``): two Airflows may share one

@@ -2,8 +2,8 @@
 What the gateway answers, as frozen values whose attributes keep the wire's names.
 
 Reading is tolerant: numbers come as strings, instants as epoch milliseconds or as MongoDB dates, ``options.custom`` as
-a string or as an object, lists as ``null``; unknown keys are ignored. What tolerance costs is paid only where somebody
-looks: the structs that a wait on 100,000 recipients reads (:class:`Delivery`) hold just what the verdict needs.
+a string or as an object, lists as ``null``; unknown keys are ignored. Tolerance costs time only where a field
+is read: the structs that a wait on 100,000 recipients reads (:class:`Delivery`) hold just what the verdict needs.
 
 No ``repr`` shows a number, the text of an SMS or a custom field: these values end up in logs.
 """
@@ -174,7 +174,7 @@ class Message(RedactedStruct, frozen=True, kw_only=True):
     """
     A message: one text to one or many recipients.
 
-    :param state: An integer whose values nobody documents; use the recipients to judge a delivery.
+    :param state: An integer whose values are undocumented; use the recipients to judge a delivery.
     :param price: What the whole message costs, in EUR.
     :param credit: The account's credit in EUR, as the same answer gave it; ``None`` where it gave none.
     """

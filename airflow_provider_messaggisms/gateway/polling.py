@@ -49,10 +49,10 @@ from airflow_provider_messaggisms.gateway.delivery import (
     SUMMARY_ABOVE,
     DeliveryCounts,
     Outcome,
-    Rule,
     check_reachable,
     is_large,
 )
+from airflow_provider_messaggisms.gateway.delivery_rule import Rule
 from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.outage import DEFAULT_OUTAGE_TOLERANCE_SECONDS, Outage
 from airflow_provider_messaggisms.gateway.poll_interval import PollInterval, checked_seconds

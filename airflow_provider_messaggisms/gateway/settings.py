@@ -26,6 +26,9 @@ from airflow_provider_messaggisms.gateway.quiet_hours import QuietHours, read_qu
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 from airflow_provider_messaggisms.gateway.sender import check_sender
 
+#: Id of the connection where a task names none.
+DEFAULT_CONN_ID = "messaggisms_default"
+
 CONNECT_TIMEOUT_SECONDS = 10.0
 DEFAULT_TIMEOUT_SECONDS = 30.0
 #: Well below the 300 s after which Airflow gives up a task without a heartbeat and starts its next try.
@@ -36,6 +39,9 @@ DEFAULT_MAX_SOCKETS = 20
 MAX_SOCKETS = 500
 
 DEFAULT_TIMEZONE = "Europe/Rome"
+
+#: What Airflow's form shows, and may store, in a field whose name looks like a secret, as ``token_ttl_days`` does.
+_AIRFLOWS_MASK = "***"
 
 #: Extra fields of the connection, in the form that Airflow's ``provider_info.schema.json`` calls ``conn-fields``.
 FIELDS: dict[str, dict[str, Any]] = {
@@ -72,8 +78,10 @@ FIELDS: dict[str, dict[str, Any]] = {
     },
     "token_ttl_days": {
         "label": "Life of a token (days)",
-        "description": f"Only with an account: how long a new token lives, 1 to {MAX_TTL_DAYS}.",
-        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": MAX_TTL_DAYS, "default": DEFAULT_TTL_DAYS},
+        "description": f"Only with an account: how long a new token lives, 1 to {MAX_TTL_DAYS}; empty: "
+        f"{DEFAULT_TTL_DAYS}.",
+        # No default here: Airflow masks it in its form, because of the field's name, and stores the mask.
+        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": MAX_TTL_DAYS},
     },
     "timezone": {
         "label": "Time zone",
@@ -92,7 +100,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     },
     "price_per_part_eur": {
         "label": "Price of one SMS part (EUR)",
-        "description": "Only for the estimate in the log, before the gateway quotes its own price.",
+        "description": "Without VAT. For estimates and max_price_eur, instead of the last price that the gateway told.",
         "schema": {"type": ["number", "null"], "minimum": 0},
     },
     "timestamp_send_format": {
@@ -165,6 +173,11 @@ class Settings(RedactedStruct, frozen=True):
     unknown_fields: tuple[str, ...] = ()
 
     @property
+    def environment(self) -> str:
+        """Which of the vendor's hosts it leads to: ``production``, ``sandbox``, or ``other``."""
+        return next((name for name, url in HOSTS.items() if url == self.base_url), "other")
+
+    @property
     def authorization(self) -> str:
         """The value of the header ``Authorization``."""
         return f"Bearer {self.token}"
@@ -186,13 +199,15 @@ class Settings(RedactedStruct, frozen=True):
         login: str | None = None,
     ) -> Settings:
         """
-        Check the parts of an Airflow connection. An empty value counts as absent, because a form leaves it empty.
+        Check the parts of an Airflow connection.
+
+        An empty value counts as absent, because a form leaves it empty. So does Airflow's mask, which a form may store.
 
         :raises ConfigurationError: A part is missing or invalid; the text names it.
         """
         if not isinstance(extra, Mapping):
             raise ConfigurationError("connection, field extra: it is not a JSON object")
-        given = {name: value for name, value in extra.items() if value not in (None, "")}
+        given = {name: value for name, value in extra.items() if value not in (None, "", _AIRFLOWS_MASK)}
         environment = _one_of("environment", given, tuple(HOSTS))
         base_url = HOSTS[environment]
         if host and host.strip():

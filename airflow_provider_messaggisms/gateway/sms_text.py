@@ -30,6 +30,9 @@ BLANKS = (
     "\u2063\u2064\u2066\u2067\u2068\u2069\u2800\u3164\ufeff\uffa0"
 )
 
+#: What to do with a text that takes too many parts: refuse it, or make it plain and cut it.
+OnTooLong = Literal["fail", "fit"]
+
 _PLACEHOLDER = re.compile(r"\{\{([^{}\n]++)\}\}")
 
 _EXTENSION = frozenset("\f^{}\\[~]|€")  # an escape and a character: two septets

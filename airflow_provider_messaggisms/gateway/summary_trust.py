@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import msgspec
 
-from airflow_provider_messaggisms.gateway.delivery import DeliveryCounts, Rule, worth_reading
+from airflow_provider_messaggisms.gateway.delivery import DeliveryCounts, worth_reading
+from airflow_provider_messaggisms.gateway.delivery_rule import Rule
 from airflow_provider_messaggisms.gateway.models import Message, Statistics
 
 #: After so many polls a summary that stands still is checked against the recipients.

@@ -224,7 +224,7 @@ def _described_scope(scope: dict[str, Any]) -> Iterator[str]:
     prices = scope.get("prices")
     for name, price in prices.items() if isinstance(prices, dict) else ():
         if (amount := number(price)) is not None:
-            yield f"price {amount:g} EUR ({name})"
+            yield f"price {amount:g} EUR without VAT ({name})"
 
 
 _NOT_ACTIVE = f"activate Gateway SMS in the vendor's console at {CONSOLE}; the API may be closed to this account"

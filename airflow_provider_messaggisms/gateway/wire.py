@@ -76,7 +76,7 @@ class ResponseBody:
         self._pieces.append(piece)
 
     def rest(self) -> bytes:
-        """Return what nobody took out. Only at the end."""
+        """Return what was not taken out. Only at the end."""
         return b"".join(self._pieces)
 
 

@@ -1,6 +1,6 @@
 """
-What the send operators are made of: an SMS that is sent once, to one or to a hundred thousand, whatever the task meets.
+What the send operators are made of: an SMS that is sent once, to one recipient or to a hundred thousand.
 
-``operator`` is the base of the send operators, ``once`` keeps the promise, ``transactions`` sends to many in chunks,
-and ``recipient_files`` reads from a file to whom.
+``sending_operator`` is their base, ``exactly_once`` keeps the promise, ``task_state`` remembers what earlier tries did,
+``transactions`` sends to many in chunks, and ``recipient_files`` reads the recipients from a file.
 """

@@ -52,7 +52,7 @@ searches the gateway. If it finds its own message, it adopts it; if not, it is i
   try. Neither is documented.
 * No machine stands still between announcement and request for longer than the heartbeat timeout.
 * The recipients stay the same. If a template, a Variable or a file names others in a later try or after a clear, that
-  is another send. Where the task state knows whom the earlier one reached, they do not get it again (see
+  is another send. Where the task state holds the recipients that the earlier one reached, they do not get it again (see
   :meth:`ExactlyOnce.reached_before`); before 3.3, recipients named in both may get it twice. An ``idempotency_key``
   keeps it one send.
 * Before 3.3, the sender stays the same: the search looks among the messages of one sender.
@@ -114,7 +114,8 @@ class ExactlyOnce:
     :param key: ``origin.key(numbers)``, or an ``idempotency_key``.
     :param sender: Look only among the messages of this sender.
     :param is_derived: Whether *key* was derived from the recipients, for a send that is not simulated.
-    :param pauses_seconds: Seconds to wait before each look for a message whose answer was lost.
+    :param pauses_seconds: Seconds to wait before each look for a message whose answer was lost. Default: those of
+        ``gateway.idempotency``.
     """
 
     def __init__(
@@ -126,11 +127,11 @@ class ExactlyOnce:
         key: str,
         sender: str | None,
         is_derived: bool = False,
-        pauses_seconds: tuple[float, ...] = LOOKUP_PAUSES_SECONDS,
+        pauses_seconds: tuple[float, ...] | None = None,
     ) -> None:
         self.hook = hook
         self.key = key
-        self.pauses_seconds = pauses_seconds
+        self.pauses_seconds = LOOKUP_PAUSES_SECONDS if pauses_seconds is None else pauses_seconds
         self._origin = origin
         self._mark = new_mark()
         self._task_state = TaskState(context)
@@ -184,7 +185,7 @@ class ExactlyOnce:
 
     def reached_before(self) -> dict[str, Set[str]]:
         """
-        Find who has an SMS from an earlier life of this task instance, which wrote to other recipients.
+        Find the recipients of an earlier life of this task instance, if that wrote to others than this one.
 
         Only the task state knows that, and only of keys that are derived from the recipients: another
         ``idempotency_key`` is meant to send anew.

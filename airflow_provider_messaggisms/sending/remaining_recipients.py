@@ -2,7 +2,7 @@
 Recipients without those that have the SMS already, from an earlier life of the same task instance.
 
 A task that is cleared may find other recipients than before, such as a mapped task whose upstream changed its order.
-Where the task state shows whom the task instance wrote to before, none of them gets it again.
+Recipients that the task instance wrote to before, as its task state shows, do not get it again.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Which moment a run is about, and whether that is too long ago to tell anybody.
+Which moment a run is about, and whether that is too long ago for a message.
 
 A backfill and a catch-up run now, but what they tell is old. Most runs say by their data interval which moment they are
 about; a run without one is about the time for which it was scheduled (``run_after``, Airflow 3) or its logical date. A

@@ -11,12 +11,19 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any, ClassVar, Literal, get_args
 
-from airflow_provider_messaggisms.arguments import as_number, check_choice, check_literals, check_timedelta, literal
+from airflow_provider_messaggisms.arguments import (
+    as_number,
+    check_choice,
+    check_limit,
+    check_literals,
+    check_timedelta,
+    literal,
+)
 from airflow_provider_messaggisms.exceptions import ConfigurationError
-from airflow_provider_messaggisms.gateway.cost import OnTooLong, check_max_parts
 from airflow_provider_messaggisms.gateway.quiet_hours import read_quiet_hours
 from airflow_provider_messaggisms.gateway.recipients import OnInvalid, OnRepeated, Validate
-from airflow_provider_messaggisms.hooks import MessaggiSmsHook
+from airflow_provider_messaggisms.gateway.settings import DEFAULT_CONN_ID
+from airflow_provider_messaggisms.gateway.sms_text import OnTooLong
 from airflow_provider_messaggisms.permanent_errors import without_retries
 from airflow_provider_messaggisms.personal_templates import PersonalTemplates
 from airflow_provider_messaggisms.sending.run_age import check_send_only_within
@@ -127,7 +134,7 @@ class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
         on_repeated: OnRepeated = "fail",
         validate: Validate = "full",
         idempotency_key: str | None = None,
-        messaggisms_conn_id: str = MessaggiSmsHook.default_conn_name,
+        messaggisms_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -170,7 +177,7 @@ class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
         check_choice("on_repeated", self.on_repeated, get_args(OnRepeated))
         check_choice("validate", self.validate, get_args(Validate))
         check_choice("on_too_long", self.on_too_long, get_args(OnTooLong))
-        check_max_parts(self.max_parts)
+        check_limit("max_parts", self.max_parts)
         as_number("max_price_eur", literal(self.max_price_eur))
         check_timedelta("send_at_grace", self.send_at_grace)
         check_choice("if_too_late", self.if_too_late, ("fail", "skip"))

@@ -17,39 +17,28 @@ from msgspec.structs import replace
 
 from airflow_provider_messaggisms.arguments import as_flag, as_number
 from airflow_provider_messaggisms.exceptions import ConfigurationError
-from airflow_provider_messaggisms.gateway import calls
-from airflow_provider_messaggisms.gateway.content import MessageContent
-from airflow_provider_messaggisms.gateway.cost import PartsCounter, count_parts
-from airflow_provider_messaggisms.gateway.idempotency import LOOKUP_PAUSES_SECONDS, checked_key
-from airflow_provider_messaggisms.gateway.models import Message
 from airflow_provider_messaggisms.gateway.quiet_hours import read_quiet_hours
 from airflow_provider_messaggisms.gateway.recipients import read_recipients
 from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 from airflow_provider_messaggisms.gateway.send_date import instant_of
-from airflow_provider_messaggisms.gateway.settings import Settings
-from airflow_provider_messaggisms.hooks import MessaggiSmsHook
-from airflow_provider_messaggisms.installation import installation_of
 from airflow_provider_messaggisms.links import link_to_message
 from airflow_provider_messaggisms.permanent_errors import without_retries
 from airflow_provider_messaggisms.personal import personal_value
-from airflow_provider_messaggisms.sending.due_time import Plan, Wishes, plan
-from airflow_provider_messaggisms.sending.price_limit import check_price
-from airflow_provider_messaggisms.sending.remaining_recipients import Recipients, RemainingRecipients
 from airflow_provider_messaggisms.sending.run_age import why_too_old
 from airflow_provider_messaggisms.sending.send_arguments import SendArguments
-from airflow_provider_messaggisms.sending.summary import (
-    check_accepted,
-    log_dropped,
-    log_repeated,
-    log_summary,
-    summary_of,
-)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     # Imported where they are needed: every parse of a DAG file imports this module.
+    from airflow_provider_messaggisms.gateway.content import MessageContent
+    from airflow_provider_messaggisms.gateway.cost import PartsCounter
+    from airflow_provider_messaggisms.gateway.models import Message
+    from airflow_provider_messaggisms.gateway.settings import Settings
+    from airflow_provider_messaggisms.hooks import MessaggiSmsHook
+    from airflow_provider_messaggisms.sending.due_time import Plan, Wishes
     from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce
+    from airflow_provider_messaggisms.sending.remaining_recipients import Recipients
 
 
 class Outgoing(RedactedStruct, frozen=True):
@@ -73,8 +62,8 @@ class SendingOperator(SendArguments):
     See :class:`~airflow_provider_messaggisms.sending.send_arguments.SendArguments` for the parameters.
     """
 
-    #: Seconds to wait before each look for a message whose answer was lost.
-    lookup_pauses_seconds: ClassVar[tuple[float, ...]] = LOOKUP_PAUSES_SECONDS
+    #: Seconds to wait before each look for a message whose answer was lost; ``None``: as ``gateway.idempotency`` says.
+    lookup_pauses_seconds: ClassVar[tuple[float, ...] | None] = None
 
     def execute(self, context: Context) -> str:
         """Check everything, wait until ``send_at`` or the end of quiet hours, send; return the message's id."""
@@ -89,6 +78,9 @@ class SendingOperator(SendArguments):
         return self._execute(context, waited_until=event if isinstance(event, datetime) else None)
 
     def _execute(self, context: Context, waited_until: datetime | None = None) -> str:
+        from airflow_provider_messaggisms.hooks import MessaggiSmsHook
+        from airflow_provider_messaggisms.sending.summary import log_dropped, log_repeated
+
         with without_retries(self), MessaggiSmsHook(self.messaggisms_conn_id) as hook:
             if context["ti"].try_number <= 1 and not (self.send_at or self.timestamp_send):
                 self._skip_old_news(context, self._now())  # a backfill reads nothing and asks for nothing
@@ -109,6 +101,8 @@ class SendingOperator(SendArguments):
     def _send_once(
         self, context: Context, exactly_once: ExactlyOnce, recipients: Recipients, waited_until: datetime | None
     ) -> Message:
+        from airflow_provider_messaggisms.sending.remaining_recipients import RemainingRecipients
+
         if reached := exactly_once.reached_before():
             recipients = RemainingRecipients(recipients, reached)
             if not recipients.numbers:
@@ -149,6 +143,8 @@ class SendingOperator(SendArguments):
 
         :raises ConfigurationError: A part of it is wrong, or takes more than ``max_parts`` and may not be cut.
         """
+        from airflow_provider_messaggisms.sending.price_limit import check_price
+
         hook = exactly_once.hook
         content = hook.compose(
             body=self._as_text(personal_value(self.body)),
@@ -180,6 +176,8 @@ class SendingOperator(SendArguments):
         return as_number("max_price_eur", self.max_price_eur)
 
     def _count_parts(self, body: str, recipients: Recipients) -> PartsCounter:
+        from airflow_provider_messaggisms.gateway.cost import count_parts
+
         return count_parts(body, recipients)
 
     @staticmethod
@@ -187,6 +185,8 @@ class SendingOperator(SendArguments):
         return str(body) if isinstance(body, int | float) else body  # another task may give a number
 
     def _exactly_once(self, hook: MessaggiSmsHook, context: Context, numbers: Iterable[str]) -> ExactlyOnce:
+        from airflow_provider_messaggisms.gateway.idempotency import checked_key
+        from airflow_provider_messaggisms.installation import installation_of
         from airflow_provider_messaggisms.sending.exactly_once import ExactlyOnce
         from airflow_provider_messaggisms.sending.task_state import Origin
 
@@ -214,6 +214,8 @@ class SendingOperator(SendArguments):
         :raises ConfigurationError: The moment is long past or quiet, or ``timestamp_send`` is given too.
         :raises AirflowSkipException: It is too late, or the news too old, and the DAG author wants to skip it then.
         """
+        from airflow_provider_messaggisms.sending.due_time import plan
+
         wishes = self._wishes(context, exactly_once.hook.settings, outgoing.content.timestamp_send, waited_until)
         now = self._now()
         when = plan(wishes, now)
@@ -230,6 +232,8 @@ class SendingOperator(SendArguments):
     def _wishes(
         self, context: Context, settings: Settings, timestamp_send: str | None, waited_until: datetime | None
     ) -> Wishes:
+        from airflow_provider_messaggisms.sending.due_time import Wishes
+
         send_at = None if self.send_at in (None, "") else waited_until or instant_of("send_at", self.send_at)
         if send_at is not None and timestamp_send is not None:
             raise ConfigurationError("send_at: timestamp_send is given too; one of them says when")
@@ -281,6 +285,8 @@ class SendingOperator(SendArguments):
 
         :param earlier: What an earlier try left open: a message to several, under the same ``idempotency_key``.
         """
+        from airflow_provider_messaggisms.gateway import calls
+
         post = calls.send_message(outgoing.content, tuple(outgoing.recipients))
         if earlier is not None:
             exactly_once.discard(earlier)
@@ -308,6 +314,8 @@ class SendingOperator(SendArguments):
 
         :raises DeliveryError: The gateway calls recipients invalid, and ``on_invalid`` is ``fail`` or none is left.
         """
+        from airflow_provider_messaggisms.sending.summary import check_accepted, log_summary, summary_of
+
         asked_to_test = as_flag("test", self.test) or False
         summary = summary_of(
             message,

@@ -41,7 +41,7 @@ def summary_of(message: Message, *, asked_to_test: bool, dropped: int, repeated:
 def log_summary(summary: dict[str, Any], *, asked_to_test: bool) -> None:
     """Say in the log what was sent, and loudly what was only simulated."""
     log.info(
-        "Message %s: %d valid recipient(s), %s SMS part(s), price %s EUR, credit %s EUR",
+        "Message %s: %d valid recipient(s), %s SMS part(s), price %s EUR without VAT, credit %s EUR",
         *(summary[name] for name in ("message_id", "valid", "parts", "price_eur", "credit_eur")),
     )
     if summary["test"]:

@@ -170,8 +170,15 @@ class TaskState:
         return self._store is not None
 
     def read(self) -> SendRecord:
-        """Read what the last announcement of this task instance says; a record without a key if there is none."""
-        written = self._store.get(RECORD) if self._store is not None else None
+        """
+        Read what the last announcement of this task instance says; a record without a key if there is none.
+
+        A first try asks Airflow for nothing: an earlier life of its task instance would have given it a higher number,
+        and a run that is deleted takes its task states along. A task instance that is deleted by itself, which only
+        Airflow's API can do, and made anew sends anew, as a run does.
+        """
+        is_first = (self._ti.try_number or 1) <= 1
+        written = None if is_first or self._store is None else self._store.get(RECORD)
         try:
             return msgspec.convert(written or {}, SendRecord)
         except msgspec.ValidationError:  # not ours

@@ -88,7 +88,8 @@ class Guards(msgspec.Struct, frozen=True):
         if expected > self.max_price_eur:
             raise ConfigurationError(
                 f"max_price_eur: the gateway quotes {message.price:.2f} EUR for {valid} recipients, so "
-                f"{expected:.2f} EUR for all {total}; the limit is {self.max_price_eur:.2f}. Nothing was sent"
+                f"{expected:.2f} EUR for all {total}, without VAT; the limit is {self.max_price_eur:.2f}. Nothing "
+                "was sent"
             )
 
     def is_too_expensive(self, message: Message) -> bool:

@@ -18,11 +18,8 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_messaggisms.airflow_internals import ChoosesPokeIntervals, is_deferral_timeout
 from airflow_provider_messaggisms.arguments import as_number, check_flag, literal, seconds_of
-from airflow_provider_messaggisms.gateway.credit import check_min_credit
 from airflow_provider_messaggisms.gateway.outage import DEFAULT_OUTAGE_TOLERANCE_SECONDS
-from airflow_provider_messaggisms.gateway.retry import RetryPolicy
-from airflow_provider_messaggisms.gateway.steps import run_steps
-from airflow_provider_messaggisms.hooks import MessaggiSmsHook
+from airflow_provider_messaggisms.gateway.settings import DEFAULT_CONN_ID
 from airflow_provider_messaggisms.permanent_errors import without_retries
 from airflow_provider_messaggisms.waiting import trigger_event
 
@@ -32,6 +29,7 @@ if TYPE_CHECKING:
     # Imported where they are needed: every parse of a DAG file imports this module.
     from airflow_provider_messaggisms.gateway.credit_polling import AskCredit, CreditPoller, CreditWait
     from airflow_provider_messaggisms.gateway.steps import Pause
+    from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 
 
 class MessaggiSmsCreditSensor(ChoosesPokeIntervals, BaseSensorOperator):
@@ -62,12 +60,14 @@ class MessaggiSmsCreditSensor(ChoosesPokeIntervals, BaseSensorOperator):
         self,
         *,
         min_credit_eur: float | str,
-        messaggisms_conn_id: str = MessaggiSmsHook.default_conn_name,
+        messaggisms_conn_id: str = DEFAULT_CONN_ID,
         poke_interval: float | timedelta = 300.0,
         outage_tolerance: float | timedelta = DEFAULT_OUTAGE_TOLERANCE_SECONDS,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
+        from airflow_provider_messaggisms.gateway.credit import check_min_credit
+
         super().__init__(poke_interval=poke_interval, **kwargs)
         with without_retries(self):  # a mapped task is made when it runs
             check_min_credit(as_number("min_credit_eur", literal(min_credit_eur, 0.0)))
@@ -91,6 +91,8 @@ class MessaggiSmsCreditSensor(ChoosesPokeIntervals, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll once; if there is too little credit and the sensor is deferrable, defer."""
+        from airflow_provider_messaggisms.gateway.steps import run_steps
+
         with without_retries(self):
             if self._pokes is None:
                 self._pokes = self._begin()
@@ -138,7 +140,10 @@ class MessaggiSmsCreditSensor(ChoosesPokeIntervals, BaseSensorOperator):
         return max(0.0, min(max(airflows, retry_after), self.timeout - passed))
 
     def _begin(self) -> tuple[MessaggiSmsHook, CreditPoller]:
+        from airflow_provider_messaggisms.gateway.credit import check_min_credit
         from airflow_provider_messaggisms.gateway.credit_polling import CreditPoller, CreditWait
+        from airflow_provider_messaggisms.gateway.retry import RetryPolicy
+        from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 
         now = time.time()
         wait = CreditWait(

@@ -24,12 +24,9 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_messaggisms.airflow_internals import is_deferral_timeout
 from airflow_provider_messaggisms.arguments import check_flag, seconds_of
 from airflow_provider_messaggisms.exceptions import DeliveryError
-from airflow_provider_messaggisms.gateway.delivery import Rule
+from airflow_provider_messaggisms.gateway.delivery_rule import Rule
 from airflow_provider_messaggisms.gateway.outage import DEFAULT_OUTAGE_TOLERANCE_SECONDS
-from airflow_provider_messaggisms.gateway.retry import RetryPolicy
-from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.links import MessaggiSmsMessageLink
-from airflow_provider_messaggisms.metrics import Metrics, environment_of
 from airflow_provider_messaggisms.permanent_errors import without_retries
 from airflow_provider_messaggisms.waiting import trigger_event
 
@@ -39,6 +36,7 @@ if TYPE_CHECKING:
     # Imported where they are needed: every parse of a DAG file imports this module.
     from airflow_provider_messaggisms.gateway.polling import Poller, Wait
     from airflow_provider_messaggisms.gateway.settings import Settings
+    from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 
 
 R = TypeVar("R", dict[str, Any], dict[str, Any] | None)
@@ -114,6 +112,9 @@ class WaitingOperator(BaseOperator):
 
     def new_hook(self) -> MessaggiSmsHook:
         """Make a hook that repeats no call by itself: the next poll is the repeat, and it comes when it is due."""
+        from airflow_provider_messaggisms.gateway.retry import RetryPolicy
+        from airflow_provider_messaggisms.hooks import MessaggiSmsHook
+
         return MessaggiSmsHook(self.messaggisms_conn_id, retry_policy=RetryPolicy(attempts=1))
 
     def new_wait(self, context: Context, message_id: str) -> Wait:
@@ -146,7 +147,7 @@ class WaitingOperator(BaseOperator):
                 messaggisms_conn_id=self.messaggisms_conn_id,
                 wait=wait.to_json(),
                 handover_seconds=self.handover_seconds,
-                environment=environment_of(settings),
+                environment=settings.environment,
             ),
             method_name="execute_complete",
             timeout=None if left is None else timedelta(seconds=max(left, 0.0)),
@@ -176,6 +177,8 @@ class WaitingOperator(BaseOperator):
 
         :param environment: See ``metrics``.
         """
+        from airflow_provider_messaggisms.metrics import Metrics
+
         ti = context["ti"]
         metrics = Metrics.of(self.messaggisms_conn_id, environment, dag_id=ti.dag_id, task_id=ti.task_id)
         try:
@@ -271,7 +274,7 @@ class OptionallyWaitingOperator(WaitingOperator):
     def _wait(self, context: Context, hook: MessaggiSmsHook, message_id: str) -> dict[str, Any]:
         poller = self.new_poller(self.new_wait(context, message_id))
         steps = poller.poll(time.time()) if self.deferrable else poller.run(time.time)
-        report = self.counted(context, environment_of(hook.settings), lambda: hook.run_steps(steps))
+        report = self.counted(context, hook.settings.environment, lambda: hook.run_steps(steps))
         if report is None and self.deferrable:
             self.defer_wait(poller.remaining_wait(), hook.settings)
         if report is None:

@@ -14,11 +14,12 @@ from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.hooks import SEEN
+from airflow_provider_messaggisms.tokens import IN_THIS_PROCESS
 from tests.airflow.carriers import bare_environment, open_transport
-from tests.airflow.faces import connect, face, hook, open_hook, puppet
+from tests.airflow.faces import connect, face, hook, open_hook, puppet, vendor
 from tests.conftest import only_our_warnings
 
-__all__ = ["bare_environment", "connect", "face", "hook", "open_hook", "open_transport", "puppet"]  # fixtures
+__all__ = ["bare_environment", "connect", "face", "hook", "open_hook", "open_transport", "puppet", "vendor"]  # fixtures
 
 Run = Callable[..., Any]
 
@@ -54,8 +55,9 @@ def _module_of_bags() -> Any:
 
 @pytest.fixture(autouse=True)
 def _nothing_seen() -> None:
-    """Forget the prices and credits that other tests have seen, as a new process does."""
+    """Forget the tokens, prices and credits that other tests have seen, as a new process does."""
     SEEN.clear()
+    IN_THIS_PROCESS.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,7 @@
-"""Hooks to test with, on either face, and what they talk to: the emulator, or a puppet that does what a test wants."""
+"""
+Hooks to test with, on either face, and what they talk to: the emulator, a puppet that does what a test wants, or a
+vendor with a token service.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ import pytest
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
+from airflow_provider_messaggisms.tokens import IN_THIS_PROCESS, AccountTokens
 from tests.airflow.puppet import Puppet, success
+from tests.airflow.token_service import API_KEY, LOGIN, Vendor, running_vendor
 
 AT_ONCE = RetryPolicy(first_delay_seconds=0.0, refused_delay_seconds=0.0)
 TOKEN = "tok-3f9a8b7c6d5e4f"
@@ -84,6 +89,22 @@ def puppet(connect: Open) -> Iterator[Puppet]:
         server.answers(success([]))
         connect(host=server.url)
         yield server
+
+
+@pytest.fixture
+def vendor(connect: Open) -> Iterator[Vendor]:
+    """A vendor, which the connection ``messaggisms_default`` leads to with the account's e-mail address and API key."""
+    with running_vendor() as vendor:
+        connect(API_KEY, login=LOGIN, host=vendor.url, extra={"auth": "account", "token_host": vendor.url})
+        tokens_at_once()
+        yield vendor
+
+
+def tokens_at_once(**how: Any) -> None:
+    """Let the account of the connection ``messaggisms_default`` get its token without a pause for other processes."""
+    account = MessaggiSmsHook().settings.account
+    assert account
+    IN_THIS_PROCESS[account] = AccountTokens(account, sleep=lambda seconds: None, **how)
 
 
 @pytest.fixture

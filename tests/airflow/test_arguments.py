@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_messaggisms.arguments import as_flag, as_number, check_choice, check_count, check_timedelta
+from airflow_provider_messaggisms.arguments import (
+    as_flag,
+    as_number,
+    check_choice,
+    check_count,
+    check_limit,
+    check_timedelta,
+)
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 
 
@@ -50,6 +57,13 @@ def test_what_is_no_count_is_refused(value: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"^chunk_size: '.*' is not a whole number of 1 or more"):
         check_count("chunk_size", value)
     check_count("chunk_size", 1)
+
+
+@pytest.mark.parametrize("max_parts", [0, -1, True, "2", 1.5])
+def test_a_limit_of_parts_is_a_whole_number(max_parts: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^max_parts: '.*' is not a whole number of 1 or more"):
+        check_limit("max_parts", max_parts)
+    check_limit("max_parts", None)
 
 
 def test_a_number_is_no_timedelta() -> None:

@@ -57,6 +57,8 @@ def test_a_connection_survives_export_and_import(form: str, tmp_path: Path, airf
 
 @pytest.mark.parametrize("sockets", [20, 20.0, "20", "20.0", " 20 "])
 def test_a_connections_uri_reads_numbers_alike(sockets: Any) -> None:
-    written = Connection(conn_id="c", conn_type="messaggisms", password="t", extra=json.dumps({"max_sockets": sockets}))
+    written = Connection(
+        conn_id="c", conn_type="messaggisms", password="a-token", extra=json.dumps({"max_sockets": sockets})
+    )
     assert settings_of(Connection(uri=written.get_uri())).max_sockets == 20
     assert settings_of(written).max_sockets == 20

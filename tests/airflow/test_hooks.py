@@ -291,7 +291,7 @@ def test_steps_get_errors_where_they_asked(face: Any, messaggisms_gateway: Gatew
     assert face.run_steps(steps()) == "none of 0"
 
 
-def test_an_error_that_steps_do_not_want_reaches_the_caller_and_closes_them(face: Any) -> None:
+def test_an_error_that_steps_do_not_handle_reaches_the_caller(face: Any) -> None:
     ended = []
 
     def steps() -> Generator[Call[Any], Any, None]:

@@ -16,8 +16,13 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import Stats
 
+from airflow_provider_messaggisms import metrics
+from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.exceptions import GatewayUnavailableError
 from airflow_provider_messaggisms.metrics import Metrics
+from airflow_provider_messaggisms.notifications import MessaggiSmsNotifier
+from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator
+from airflow_provider_messaggisms.sensors import MessaggiSmsDeliverySensor
 
 ON_AIRFLOW_3 = find_spec("airflow.sdk") is not None
 
@@ -189,3 +194,76 @@ def test_a_send_is_counted_in_20_microseconds() -> None:
         return (process_time() - began) * 1e3
 
     assert min(microseconds() for _ in range(5)) < 20
+
+
+# --- who counts -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def counted(statsd: StatsD, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]]:
+    """Let this process's metrics go to the server; give the lines that came since the last time."""
+    if not ON_AIRFLOW_3:
+        pytest.skip("Airflow 2 sets its metrics up when it is imported")
+    from airflow.sdk.observability import stats
+    from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
+
+    for name, value in {"ON": "True", "HOST": "127.0.0.1", "PORT": str(statsd.port)}.items():
+        monkeypatch.setenv(f"AIRFLOW__METRICS__STATSD_{name}", value)
+    loggers: list[Any] = []
+
+    def make() -> Any:
+        loggers.append(get_stats_factory()())
+        return loggers[-1]
+
+    metrics._stats.cache_clear()
+    stats.initialize(factory=make, export_legacy_names=True)
+    prefix = "airflow.messaggisms."
+    yield lambda: [line.removeprefix(prefix) for line in statsd.lines() if line.startswith(prefix)]
+    for logger in loggers:
+        logger.statsd.close()
+    monkeypatch.undo()
+    stats.initialize(factory=get_stats_factory(), export_legacy_names=True)
+    metrics._stats.cache_clear()
+
+
+NUMBERS = ["+39 349 123 4567", "+39 349 123 0001"]
+
+
+def test_operators_sensor_and_notifier_count_what_they_do(
+    counted: Callable[[], list[str]], context: Any, messaggisms_gateway: Gateway
+) -> None:
+    messaggisms_gateway.fail_next("rate_limit", method="POST", retry_after=0)
+    send = MessaggiSmsSendOperator(task_id="send", sender="Airflow", body="Hello", recipients=NUMBERS)
+    message_id = send.execute(context)
+    errors = ["gateway_errors.RateLimitedError:1|c", "retries:1|c"]
+    assert counted() == [*errors, "messages_sent:1|c", "recipients_sent:2|c", "parts_sent:2|c", "price_eur:0.1|c"]
+
+    context["ti"].try_number = 2
+    assert send.execute(context) == message_id
+    assert counted() == []  # adopted
+
+    messaggisms_gateway.advance(10)
+    MessaggiSmsDeliverySensor(task_id="wait", message_id=message_id, min_delivered=0).execute(context)
+    delivered, failed, seconds = counted()
+    assert (delivered, failed) == ("recipients_delivered:1|c", "recipients_failed.UNDELIVERABLE_NOT_DELIVERED:1|c")
+    assert seconds.startswith("delivery_seconds:")
+
+    alarm = MessaggiSmsNotifier(recipients=NUMBERS[0], sender="Airflow", body="It is broken", alarm_key="broken")
+    alarm(context)
+    alarm(context)
+    sent, silenced = "alarms_sent:1|c", "alarms_silenced:1|c"
+    assert counted() == [
+        sent,
+        "messages_sent:1|c",
+        "recipients_sent:1|c",
+        "parts_sent:1|c",
+        "price_eur:0.05|c",
+        silenced,
+    ]
+
+
+def test_a_simulated_send_counts_nothing(
+    counted: Callable[[], list[str]], context: Any, messaggisms_gateway: Gateway
+) -> None:
+    MessaggiSmsSendOperator(task_id="s", sender="Airflow", body="Hello", recipients=NUMBERS, test=True).execute(context)
+    assert counted() == []

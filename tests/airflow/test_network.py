@@ -116,7 +116,7 @@ def test_a_ca_bundle_that_cannot_be_read_is_named(
         open_transport(f"https://{closed_port()}").send(SEND)
 
 
-async def test_a_ca_bundle_that_cannot_be_read_is_named_before_the_first_exchange(
+async def test_an_unreadable_ca_bundle_is_named_before_the_first_exchange(
     bare_environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "lost.pem"))

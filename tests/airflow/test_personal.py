@@ -39,3 +39,9 @@ def test_rendered_templates_shows_twenty_recipients_and_counts_the_rest() -> Non
     shown = Personal([f"+39349123{i:04}" for i in range(1000)]).serialize()
     assert len(shown) == 21
     assert shown[-1] == "and 980 more"
+
+
+@pytest.mark.parametrize("text", ["Your code is 4711", "", 4711])
+def test_of_a_text_only_its_length_is_shown(text: Any) -> None:
+    personal = Personal(text, is_text=True)
+    assert str(personal) == personal.serialize() == f"*** ({len(str(text))} characters)"

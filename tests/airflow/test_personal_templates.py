@@ -228,6 +228,13 @@ def test_a_function_may_give_its_recipients_one_by_one() -> None:
     assert personal_value(operator.body) == "Dear {{name}}"
 
 
+@pytest.mark.parametrize(
+    "body", ["Dear {{ ds }}", lambda context, jinja_env: "Dear 2026-05-01"], ids=["text", "callable"]
+)
+def test_rendered_templates_shows_the_length_of_a_text(body: Any) -> None:
+    assert rendered(body).body.serialize() == "*** (15 characters)"
+
+
 def test_rendering_twice_changes_nothing() -> None:
     operator = rendered("Dear {{name}}")
     operator.render_template_fields({"ds": "2026-05-01"})
@@ -332,7 +339,7 @@ def test_a_template_that_cannot_be_rendered_shows_neither_text_nor_number(
 
 
 class Rota:
-    """A function that shows in its ``repr`` whom it is about, as ``functools.partial`` does."""
+    """A function whose ``repr`` shows a recipient, as ``functools.partial`` does."""
 
     def __call__(self, **_: Any) -> Any:
         raise LookupError("no such thing")

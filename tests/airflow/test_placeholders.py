@@ -99,7 +99,7 @@ def test_a_field_stays_a_placeholder_in_other_templates(
     assert render_body(body, fields, CONTEXT, env_with_parts, fields_come_later=later).text == text
 
 
-def test_a_field_stays_a_placeholder_in_a_template_that_only_rendering_names(env_with_parts: Environment) -> None:
+def test_a_field_stays_a_placeholder_in_a_template_named_at_run_time(env_with_parts: Environment) -> None:
     context = {**CONTEXT, "params": {"part": "part.j2"}}
     found = render_body("{% include params.part %}", ["name"], context, env_with_parts)
     assert found.text == "Dear {{name}} (2026-05-01)"

@@ -72,6 +72,8 @@ def test_airflow_shows_the_connections_fields_in_its_form() -> None:
         assert meta.standard_fields.login
         assert (meta.standard_fields.login.hidden, meta.standard_fields.login.title) == (False, "Account (e-mail)")
         shown = set(meta.extra_fields or {})
+        defaults = {name: field["value"] for name, field in (meta.extra_fields or {}).items()}
+        assert [name for name, value in defaults.items() if value == "***"] == []  # it would be stored like that
     assert shown == set(FIELDS)
 
 

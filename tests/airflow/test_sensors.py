@@ -29,6 +29,7 @@ from tests.airflow.waiting.sensing import (
     sensor,
 )
 from tests.airflow.waiting.waits import NUMBER, RECIPIENTS, SUMMARY, asked, send
+from tests.progress import SILENCE_SECONDS
 
 
 @pytest.fixture(params=["poke", "reschedule", "deferred"])
@@ -236,7 +237,12 @@ def test_it_can_be_mapped(messaggisms_gateway: Gateway, run_dag: Run) -> None:
     messaggisms_gateway.advance(10)
     with one_dag() as dag:
         MessaggiSmsDeliverySensor.partial(
-            task_id="wait", deferrable=True, min_delivered=0.5, poke_interval=0.1, timeout=30, outage_tolerance=60
+            task_id="wait",
+            deferrable=True,
+            min_delivered=0.5,
+            poke_interval=0.1,
+            timeout=SILENCE_SECONDS,
+            outage_tolerance=60,
         ).expand(message_id=messages)
     run = run_dag(dag)
     assert [str(ti.state) for ti in run.get_task_instances()] == ["success", "success"]

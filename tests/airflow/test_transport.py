@@ -273,7 +273,7 @@ def test_headers_that_end_too_soon_are_no_answer_either(open_transport: Open, pu
 @pytest.mark.parametrize(
     "answer", [silence, then(b"HTTP/1.1 200 OK\r\n", silence), then(HEAD, silence), then(HEAD + b"{", silence)]
 )
-def test_silence_beyond_the_read_time_out_means_that_the_outcome_is_unknown(
+def test_silence_beyond_the_read_timeout_is_an_unknown_outcome(
     open_transport: Open, puppet: Puppet, answer: Answer
 ) -> None:
     puppet.answers(answer)
@@ -354,7 +354,7 @@ ZEROS = b"0" * 5_000
     ],
     ids=["length", "refusal", "chunks", "gzip", "endless"],
 )
-def test_too_large_an_answer_is_a_protocol_error_and_is_not_read_to_its_end(
+def test_too_large_an_answer_is_a_protocol_error_and_is_cut(
     open_transport: Open, puppet: Puppet, answer: Answer
 ) -> None:
     puppet.answers(answer)

@@ -22,11 +22,12 @@ from airflow_provider_messaggisms.exceptions import (
     MessageNotFoundError,
     RateLimitedError,
 )
-from airflow_provider_messaggisms.gateway.delivery import Rule
+from airflow_provider_messaggisms.gateway.delivery_rule import Rule
 from airflow_provider_messaggisms.gateway.polling import Wait
 from airflow_provider_messaggisms.triggers import MessaggiSmsDeliveryTrigger
 from airflow_provider_messaggisms.waiting.shared_client import count_shared_hooks
 from airflow_provider_messaggisms.waiting.trigger_event import TimeIsUp, report_of
+from tests.airflow.faces import Open
 from tests.airflow.puppet import Connection, Puppet, cut, http, refusal, reset, success
 from tests.airflow.waiting.waits import (
     NUMBER,
@@ -39,6 +40,7 @@ from tests.airflow.waiting.waits import (
     trigger,
 )
 from tests.benchmarks.waiting_gateway import recipient
+from tests.progress import SILENCE_SECONDS
 
 STUCK, UNDELIVERABLE = "+39 349 123 0005", "+39 349 123 0001"
 DELIVERED = [{"number": "+39-3491234567", "state": "DELIVERED_TO_HANDSET"}]
@@ -190,7 +192,8 @@ async def test_an_unknown_message_ends_it_at_once(messaggisms_gateway: Gateway) 
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 406])
-async def test_a_permanent_error_ends_it_at_once(puppet: Puppet, status: int) -> None:
+async def test_a_permanent_error_ends_it_at_once(puppet: Puppet, connect: Open, status: int) -> None:
+    connect(host=puppet.url, extra={"timeout_seconds": 3})  # a refused token is asked again after a third of that
     puppet.answers(refusal(status))
     event = await told_by(trigger("m1"))
     assert (event["status"], event["details"]["status"]) == ("failed", status)
@@ -332,18 +335,19 @@ async def test_cancelled_it_asks_no_more_and_leaves_nothing_behind(
 async def test_reading_the_connection_does_not_stop_the_loop(
     messaggisms_gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ticked = threading.Event()
+    reads, ticked = threading.Event(), threading.Event()
     read = EnvironmentVariablesBackend.get_conn_value
 
     def slow(backend: Any, conn_id: str, *others: Any, **more: Any) -> str | None:
-        assert ticked.wait(10), "the loop stands still while the connection is read"
+        reads.set()
+        assert ticked.wait(SILENCE_SECONDS), "the loop stands still while the connection is read"
         return read(backend, conn_id, *others, **more)
 
     message_id = send()
     messaggisms_gateway.advance(10)
     monkeypatch.setattr(EnvironmentVariablesBackend, "get_conn_value", slow)
     waiting = asyncio.create_task(told_by(trigger(message_id)))
-    await asyncio.sleep(0.2)  # by now it reads, and this loop goes on
+    assert await asyncio.to_thread(reads.wait, SILENCE_SECONDS)
     ticked.set()
     assert report_of(await waiting, message_id)["delivered"] == 1
 

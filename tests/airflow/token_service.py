@@ -12,7 +12,7 @@ import re
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import formatdate
@@ -49,7 +49,7 @@ class Vendor:
     """The vendor: an account, its tokens, its wallet, and the gateway."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.asked: list[Asked] = []
         self.tokens: dict[str, dict[str, Any]] = {}
         self.accepted: list[Any] = []
@@ -57,9 +57,13 @@ class Vendor:
         self.enveloped = True
         self.longest_life = 365 * 86_400.0
         self.refuse_next = 0  # so many calls at the gateway are refused although the token is valid
+        self.refused = 0  # how many calls at the gateway were
+        self.delivered = True  # else every SMS is under way
+        self.before_call: dict[int, Callable[[], None]] = {}  # what happens right before such a call at the gateway
         self.fault: Reply | None = None  # what the token service answers instead
         self.latency = 0.0
         self.url = ""
+        self._calls = 0
 
     # --- the test's side ----------------------------------------------------------------------------------------------
 
@@ -105,7 +109,13 @@ class Vendor:
             time.sleep(self.latency)
         with self.lock:
             self.asked.append(asked)
-            return self._gateway(asked) if asked.path.startswith("/messages") else self._service(asked)
+            if not asked.path.startswith("/messages"):
+                return self._service(asked)
+            self._calls += 1
+            self.before_call.get(self._calls, lambda: None)()
+            reply = self._gateway(asked)
+            self.refused += reply is WRONG_TOKEN
+            return reply
 
     def _service(self, asked: Asked) -> Reply:
         if self.fault is not None:
@@ -152,6 +162,9 @@ class Vendor:
             return 201, {"data": [message | money], **envelope}
         if re.fullmatch("/messages/", asked.path):
             return 200, {"data": [{"id": "m1", "sender": "Acme", "timestamp": "1767225600000"}], **envelope}
+        if asked.path.endswith("/recipients/"):
+            state = "DELIVERED_TO_HANDSET" if self.delivered else "PENDING_ENROUTE"
+            return 200, {"data": [{"number": "+39-3491234567", "state": state}], **envelope}
         return 200, {"data": [{"id": asked.path.split("/")[2]}], **envelope}
 
 

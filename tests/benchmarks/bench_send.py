@@ -116,7 +116,7 @@ def _connection(url: str, kind: str, extra: dict[str, Any]) -> str:
 
 
 def _certificate(folder: Path) -> str:
-    """Make a certificate for 127.0.0.1, and a CA that everybody here trusts; return the certificate's file."""
+    """Make a certificate for 127.0.0.1, and a CA that all clients here trust; return the certificate's file."""
     import trustme
 
     authority = trustme.CA()

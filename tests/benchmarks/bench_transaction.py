@@ -221,12 +221,12 @@ def main() -> int:
     targets = Targets()
     for name in ("operator", "operator, with a field"):
         ours, hand = figures[name], figures[name.replace("operator", "by hand")]
-        targets.holds(f"{name}: everybody is sent to", ours["sent"] == [RECIPIENTS] * ROUNDS)
+        targets.holds(f"{name}: all are sent to", ours["sent"] == [RECIPIENTS] * ROUNDS)
         targets.at_most(f"{name}: calls", max(ours["calls"]), ceil(RECIPIENTS / CHUNK))
         targets.at_most(f"{name}: memory above idle", max(ours["mb"]), MAX_MB, " MB")
         targets.at_most(f"{name}: CPU against by hand", ratio(ours["us"], hand["us"]), OURS_TO_HAND)
     resumed = figures["operator, resumed near the end"]
-    targets.holds("operator, resumed: everybody is sent to", resumed["sent"] == [RECIPIENTS] * ROUNDS)
+    targets.holds("operator, resumed: all are sent to", resumed["sent"] == [RECIPIENTS] * ROUNDS)
     targets.at_most("operator, resumed: memory above idle", max(resumed["mb"]), MAX_MB, " MB")
     return targets.exit_code
 

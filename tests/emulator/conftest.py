@@ -20,6 +20,7 @@ import pytest
 from airflow_provider_messaggisms.emulator.account.clock import Clock
 from airflow_provider_messaggisms.emulator.account.sms_account import SmsAccount
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
+from tests.progress import SILENCE_SECONDS
 
 # 2026-05-20 12:00 in Rome.
 NOON = 1_779_271_200.0
@@ -76,7 +77,7 @@ def call(messaggisms_gateway: Gateway) -> Call:
         token: str | None = messaggisms_gateway.token,
     ) -> Reply:
         assert address.hostname
-        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=20)
+        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=SILENCE_SECONDS)
         try:
             authorization = {} if token is None else {"Authorization": f"Bearer {token}"}
             data = json.dumps(body) if isinstance(body, dict | list) else body

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from tests.emulator.conftest import login
+from tests.progress import SILENCE_SECONDS
 
 COMMAND = [sys.executable, "-m", "airflow_provider_messaggisms.emulator"]
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -54,7 +55,7 @@ def test_it_prints_what_a_connection_needs_and_ends_on_a_signal(start: Start, en
     with urllib.request.urlopen(f"{address}/_emulator/", timeout=10) as answer:
         assert answer.status == 200
     process.send_signal(ending)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=SILENCE_SECONDS)
     assert (process.returncode, out, err) == (0, "", "")
 
 
@@ -63,12 +64,12 @@ def test_it_ends_with_its_parent_process(start: Start) -> None:
     first_line(process)
     assert process.stdin
     process.stdin.close()
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=SILENCE_SECONDS) == 0
 
 
 def test_it_refuses_a_remote_host_unless_allowed(start: Start) -> None:
     process = start("--host", "0.0.0.0", "--port", "0")
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=SILENCE_SECONDS)
     assert process.returncode == 2
     assert "--allow-remote" in err
     permitted = start("--host", "0.0.0.0", "--port", "0", "--allow-remote")
@@ -78,7 +79,7 @@ def test_it_refuses_a_remote_host_unless_allowed(start: Start) -> None:
 def test_a_taken_port_is_reported(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         process = start("--port", str(taken.getsockname()[1]))
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=SILENCE_SECONDS)
     assert process.returncode == 1
     assert "cannot listen on 127.0.0.1" in err
 
@@ -102,7 +103,7 @@ def test_faults_also_work_without_httptools(start: Start) -> None:
     assert seen[0] in ("RemoteDisconnected", "ConnectionResetError")
     assert seen[1:] == ["IncompleteRead", "True"]
     process.terminate()
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=SILENCE_SECONDS)
     assert (process.returncode, err) == (0, "")
 
 
@@ -151,7 +152,7 @@ def test_the_token_and_the_api_key_can_be_options(start: Start) -> None:
 )
 def test_an_invalid_option_is_refused(start: Start, options: list[str]) -> None:
     process = start("--port", "0", *options)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=SILENCE_SECONDS)
     assert process.returncode == 2
     assert "error:" in err
     assert "Traceback" not in err
@@ -159,6 +160,6 @@ def test_an_invalid_option_is_refused(start: Start, options: list[str]) -> None:
 
 def test_a_speed_of_zero_suggests_the_manual_clock(start: Start) -> None:
     process = start("--speed", "0")
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=SILENCE_SECONDS)
     assert process.returncode == 2
     assert "--clock manual" in err

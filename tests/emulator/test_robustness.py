@@ -19,6 +19,7 @@ from airflow_provider_messaggisms.emulator.http.json_io import MAX_BODY_BYTES
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.emulator.server import allow_many_connections
 from tests.emulator.conftest import Call
+from tests.progress import SILENCE_SECONDS
 
 SEND: dict[str, Any] = {"sender": "ops", "body": "hello", "recipients": "+39-3491234567"}
 PARALLEL = 2_000
@@ -162,7 +163,7 @@ def test_thousands_at_once_succeed_under_a_low_file_limit() -> None:
 
 def test_a_connection_stays_open_between_two_requests(messaggisms_gateway: Gateway) -> None:
     address = urlsplit(messaggisms_gateway.url)
-    connection = http.client.HTTPConnection(address.netloc, timeout=20)
+    connection = http.client.HTTPConnection(address.netloc, timeout=SILENCE_SECONDS)
     for _ in range(2):
         connection.request("GET", "/messages/", headers={"Authorization": f"Bearer {messaggisms_gateway.token}"})
         connection.getresponse().read()

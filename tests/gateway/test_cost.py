@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway import cost
-from airflow_provider_messaggisms.gateway.cost import Cost, PartsCounter, check_max_parts
+from airflow_provider_messaggisms.gateway.cost import Cost, PartsCounter
 from airflow_provider_messaggisms.gateway.recipients import Recipient
 from airflow_provider_messaggisms.gateway.sms_text import fill, measure
 
@@ -108,9 +108,3 @@ def test_it_fits_for_all_recipients_whatever_their_names(
 )
 def test_it_is_told_in_one_line(cost: Cost, price: float | None, text: str) -> None:
     assert cost.described(price) == text
-
-
-@pytest.mark.parametrize("max_parts", [0, -1, True, "2", 1.5])
-def test_a_limit_of_parts_is_a_whole_number(max_parts: object) -> None:
-    with pytest.raises(ConfigurationError, match="max_parts"):
-        check_max_parts(max_parts)

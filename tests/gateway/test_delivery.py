@@ -17,7 +17,6 @@ from airflow_provider_messaggisms.gateway.delivery import (
     SUMMARY_ABOVE,
     DeliveryCounts,
     Outcome,
-    Rule,
     Verdict,
     check_reachable,
     is_large,
@@ -26,6 +25,7 @@ from airflow_provider_messaggisms.gateway.delivery import (
     state_of,
     worth_reading,
 )
+from airflow_provider_messaggisms.gateway.delivery_rule import Rule
 from airflow_provider_messaggisms.gateway.models import (
     Delivery,
     Invalid,

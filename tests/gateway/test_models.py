@@ -1,4 +1,4 @@
-"""What the gateway answers, read in every form in which it contradicts its own contract, and shown to nobody."""
+"""What the gateway answers, read in every form in which it contradicts its own contract, and never shown."""
 
 from __future__ import annotations
 

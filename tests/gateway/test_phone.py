@@ -307,7 +307,7 @@ def test_fast_path_and_phonenumbers_agree(code: int, rest: str) -> None:
     assert outcome(plain, "possible") == possible_by_phonenumbers(plain)
 
 
-def test_fast_path_and_phonenumbers_agree_on_every_country_code_first_digit_and_length() -> None:
+def test_fast_path_and_phonenumbers_agree_on_all_codes_and_lengths() -> None:
     """Where a national prefix is left in (+44 07911...), phonenumbers drops it, so counting digits is not enough."""
     for code in CODES:
         for rest in (f"{first}{'2345678912345'[:more]}" for first in range(10) for more in range(3, 14)):
@@ -394,12 +394,33 @@ def test_masks_know_every_country_code_without_phonenumbers() -> None:
     assert [mask(f"+{code}1234567") for code in CODES] == [f"+{code}-****567" for code in CODES]
 
 
+def loads_phonenumbers(*statements: str) -> bool:
+    """Tell whether statements load phonenumbers in a new process."""
+    begin = "import sys; from airflow_provider_messaggisms.gateway.phone import mask, to_wire"
+    program = "\n".join((begin, *statements, "print('phonenumbers' in sys.modules)"))
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    return done.stdout == "True\n"
+
+
 def test_neither_importing_nor_masking_loads_phonenumbers() -> None:
-    program = (
-        "import sys; from airflow_provider_messaggisms.gateway.phone import mask;"
-        "assert mask('+393491234567') == '+39-*******567'; sys.exit('phonenumbers' in sys.modules)"
+    assert not loads_phonenumbers("assert mask('+393491234567') == '+39-*******567'")
+
+
+def test_an_italian_mobile_number_is_read_without_phonenumbers() -> None:
+    assert not loads_phonenumbers(
+        "assert to_wire('+39 349 123 4567') == to_wire('+393491234567', default_region='IT') == '+39-3491234567'",
+        "assert to_wire('349 1234567', default_region='it') == '+39-3491234567'",
     )
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+    assert loads_phonenumbers("to_wire('+39 06 12345678')")
+
+
+def test_phonenumbers_agrees_on_every_beginning_of_an_italian_mobile() -> None:
+    draw = random.Random(13)
+    for beginning in range(3000, 4000):
+        national = f"{beginning}{draw.randrange(1_000_000):06}"
+        expected = lines_by_phonenumbers(f"+39{national}")
+        assert outcome(f"+39{national}", "full") == expected, national
+        assert outcome(national, "full", "IT") == lines_by_phonenumbers(national, "IT"), national
 
 
 @pytest.mark.parametrize(

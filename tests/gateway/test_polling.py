@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_messaggisms import exceptions as errors
-from airflow_provider_messaggisms.gateway.delivery import Rule, judge
+from airflow_provider_messaggisms.gateway.delivery import judge
+from airflow_provider_messaggisms.gateway.delivery_rule import Rule
 from airflow_provider_messaggisms.gateway.models import Delivery
 from airflow_provider_messaggisms.gateway.polling import Poller, Wait
 from airflow_provider_messaggisms.gateway.recipient_stream import SlicedResponseBody
@@ -246,6 +247,39 @@ def test_the_log_has_a_line_for_each_change_and_not_for_each_poll() -> None:
         (logging.INFO, "message m1: 0 of 2 delivered (2 PENDING_ENROUTE)"),
         (logging.INFO, "message m1: 1 of 2 delivered (1 DELIVERED_TO_HANDSET, 1 PENDING_ENROUTE)"),
         (logging.INFO, "message m1: 2 of 2 delivered (2 DELIVERED_TO_HANDSET)"),
+    ]
+
+
+def test_the_progress_of_a_large_message_is_told_once_a_minute() -> None:
+    gateway = Simulated(*[ENROUTE] * 60)
+    poller = gateway.poller()
+    lines = []
+    for seconds in range(0, 600, 5):
+        gateway.summary = {"total": 20_000, "delivered": 8_000 + seconds, "error": 0}
+        gateway.poll(poller, after=seconds)
+        lines += [(seconds, text) for _, text in gateway.told]
+        gateway.told.clear()
+    assert [seconds for seconds, _ in lines] == list(range(0, 600, 60))
+    assert lines[2][1] == "message m1: 8,120 of 20,000 delivered, 0 not, according to the summary"
+
+
+def test_progress_that_stands_still_is_told_once() -> None:
+    gateway = Simulated(*[ENROUTE] * 60, total=20_000, delivered=8_120)
+    poller = gateway.poller(polls_before=1)
+    for seconds in range(0, 400, 60):
+        gateway.poll(poller, after=seconds)
+    assert len(gateway.told) == 1
+
+
+def test_the_end_of_a_large_message_is_told_within_the_minute() -> None:
+    gateway = Simulated(*[ENROUTE] * 60)
+    poller = gateway.poller()
+    gateway.poll(poller)
+    gateway.recipients = [HANDSET] * 60
+    gateway.poll(poller, after=5)
+    assert [text.partition(" delivered")[0] for _, text in gateway.told] == [
+        "message m1: 0 of 60",
+        "message m1: 60 of 60",
     ]
 
 

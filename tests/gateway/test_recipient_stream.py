@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_messaggisms import exceptions as errors
 from airflow_provider_messaggisms.gateway import calls, recipient_stream
-from airflow_provider_messaggisms.gateway.delivery import DeliveryCounts, Rule
+from airflow_provider_messaggisms.gateway.delivery import DeliveryCounts
+from airflow_provider_messaggisms.gateway.delivery_rule import Rule
 from airflow_provider_messaggisms.gateway.wire import Response
 from tests.gateway.answers import RECIPIENT
 

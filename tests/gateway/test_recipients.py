@@ -79,7 +79,7 @@ def test_a_number_without_a_prefix_needs_a_region() -> None:
         read_recipients("347 111 2223")
 
 
-def test_full_validation_asks_for_a_line_that_exists_and_possible_only_counts() -> None:
+def test_full_validation_needs_an_existing_line_possible_only_counts() -> None:
     fictional = "+39-1111111111"
     assert numbers(fictional, validate="possible") == [fictional]
     with pytest.raises(ConfigurationError):

@@ -93,7 +93,7 @@ def test_placeholders_are_found_once_each_in_their_order(body: str, names: tuple
     assert placeholders(body) == names
 
 
-def test_filling_takes_placeholders_with_and_without_blanks_and_leaves_unknown_ones() -> None:
+def test_filling_allows_blanks_and_leaves_unknown_placeholders() -> None:
     fields = {"name": "Ada", "code": "{{name}}"}
     assert fill("{{name}} {{ name }} {{code}} {{other}}", fields) == "Ada Ada {{name}} {{other}}"
 
@@ -256,7 +256,7 @@ def test_a_whole_piece_that_does_not_fit_leaves_its_room_to_the_others() -> None
     assert fit(pieces, 1) == "a" * 60 + "e" * 90
 
 
-def test_a_whole_piece_that_gsm7_cannot_write_is_left_out_rather_than_changed() -> None:
+def test_a_piece_that_gsm7_cannot_write_is_left_out_not_changed() -> None:
     assert fit([Piece("a" * 150), Piece("http://x/ç", 1, whole=True)], 1) == "a" * 150
 
 
@@ -293,7 +293,7 @@ def test_a_text_with_placeholders_fits_for_the_longest_fields() -> None:
     assert all(measure(fill(fitted, one)).parts == 1 for one in fields)
 
 
-def test_a_placeholder_too_long_for_its_half_leaves_the_room_to_the_other_half() -> None:
+def test_a_placeholder_too_long_for_its_half_leaves_room_to_the_other() -> None:
     assert fit("{{a}}" + "b" * 200, 1, fields=[{"a": "a" * 100}]) == "..." + "b" * 157
 
 
@@ -351,7 +351,7 @@ def test_the_result_fits_for_every_recipient(body: str, fields: list[dict[str, s
     assert all(measure(fill(fitted, one)).parts <= max_parts for one in fields)
 
 
-def test_a_piece_that_is_left_out_is_marked_although_no_room_is_left_for_the_mark() -> None:
+def test_a_piece_that_is_left_out_is_marked_even_without_room() -> None:
     for length in (157, 158, 159, 160):
         text = fit([Piece("a" * length, 2), Piece("error text", 1)], 1)
         assert "..." in text
@@ -368,6 +368,6 @@ def test_every_white_space_is_a_blank() -> None:
     assert not set(BLANKS) & set(GSM7.replace("\n", "").replace("\r", "").replace("\f", "").replace(" ", ""))
 
 
-def test_a_placeholder_matches_its_field_whichever_way_its_accents_are_written() -> None:
+def test_a_placeholder_matches_its_field_however_accents_are_written() -> None:
     assert placeholders("{{citta\u0300}} {{citt\u00e0}} {{ citt\u00e0\u00a0}}") == ("citt\u00e0",)
     assert fill("{{citta\u0300}}", {"citt\u00e0": "Lecce"}) == "Lecce"

@@ -1,4 +1,4 @@
-"""The envelope: what the gateway says becomes a value or an error, and no error shows what nobody may see."""
+"""The envelope: what the gateway says becomes a value or an error, and no error shows personal data."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ separators = st.sampled_from(["", "", "", " ", "-", ".", "/", " (", ") "])
 
 @st.composite
 def telephone_numbers(draw: st.DrawFn) -> tuple[str, str]:
-    """A number as somebody could have written it, and its last nine digits."""
+    """A number in one of many spellings, and its last nine digits."""
     digits = draw(st.text(alphabet="0123456789", min_size=9, max_size=9).filter(lambda text: len(set(text)) > 2))
     written = digits[0] + "".join(draw(separators) + digit for digit in digits[1:])
     return draw(st.sampled_from(["+39", "+39 ", "0039", "+1-", ""])) + written, digits

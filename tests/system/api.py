@@ -81,6 +81,18 @@ class AirflowApi:
         (answer,) = wait_until(f"an answer to {method} {path}", answered, every_seconds=0.5)
         return answer
 
+    def create(self, kind: str, value: dict[str, Any]) -> None:
+        """
+        Make a connection, a variable... (``kind`` is its plural), unless there is one of that name.
+
+        :raises ApiError: Airflow refused.
+        """
+        try:
+            self.call("POST", f"/{kind}", value)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+
     def healthy_since(self, started: datetime) -> frozenset[str]:
         """Return the parts that reported themselves healthy after ``started``; empty while nothing answers."""
         self.check()
@@ -114,10 +126,15 @@ class AirflowApi:
             return None
         return True if parsed and _instant(parsed) > started else None
 
-    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> DagRun:
-        """Unpause the DAG, start a run of it with ``conf`` and return that."""
+    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None, *, run_id: str | None = None) -> DagRun:
+        """
+        Unpause the DAG, start a run of it with ``conf`` and return that.
+
+        :param run_id: The run's id, as scheduled runs always have the same; ``None`` lets Airflow choose a new one.
+        """
         self.call("PATCH", f"/dags/{quote(dag_id)}", {"is_paused": False})
-        answer = self.call("POST", f"/dags/{quote(dag_id)}/dagRuns", {"logical_date": None, "conf": conf or {}})
+        wanted = {"logical_date": None, "conf": conf or {}, "dag_run_id": run_id}
+        answer = self.call("POST", f"/dags/{quote(dag_id)}/dagRuns", wanted)
         return DagRun(self, dag_id, answer["dag_run_id"])
 
 
@@ -149,6 +166,15 @@ class DagRun:
             return state if state in FINISHED else None
 
         return wait_until(f"the end of {self.dag_id}", final_state, sign=self.task_states, every_seconds=0.3)
+
+    def clear(self, *, only_failed: bool = True) -> None:
+        """Let its failed tasks run again, or all of them. They keep what Airflow knows of their earlier tries."""
+        wanted = {"dag_run_id": self.run_id, "dry_run": False, "only_failed": only_failed}
+        self.api.call("POST", f"/dags/{quote(self.dag_id)}/clearTaskInstances", wanted)
+
+    def delete(self) -> None:
+        """Delete it, and all that Airflow knows of it."""
+        self.api.call("DELETE", self._path)
 
     def tasks(self) -> list[dict[str, Any]]:
         """Return Airflow's task instances, with ``task_id``, ``map_index``, ``state``, ``try_number``, ``pid``..."""

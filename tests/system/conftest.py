@@ -10,19 +10,20 @@ import pytest
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from tests.system.gateway import running_gateway
-from tests.system.stack import QUICK_HEARTBEATS, AirflowStack
+from tests.system.stack import PARSED_ONCE, QUICK_HEARTBEATS, AirflowStack
 
 # Each file in them holds one DAG with the file's name.
 DAG_FOLDERS = (Path(__file__).resolve().parents[2] / "dags_examples", Path(__file__).parent / "dags")
 
 # Like nothing that a log would hold by chance.
-TOKEN = "token-5hNqYw3Zr8"
+TOKEN, API_KEY = "token-5hNqYw3Zr8", "key-8RwZk2Lq5t"
 
 
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """Run the emulator, on real time, for the whole session: tests tell their SMS apart by number or message id."""
-    with running_gateway(tmp_path_factory.mktemp("gateway") / "emulator.log", token=TOKEN) as running:
+    log_file = tmp_path_factory.mktemp("gateway") / "emulator.log"
+    with running_gateway(log_file, token=TOKEN, api_key=API_KEY) as running:
         yield running
 
 
@@ -36,7 +37,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, gateway: Gateway) -> Iterato
         tmp_path_factory.mktemp("airflow"),
         dags,
         connections={"messaggisms_default": gateway.connection},
-        settings=QUICK_HEARTBEATS,
+        settings={**QUICK_HEARTBEATS, **PARSED_ONCE},
     ) as running:
         for dag in dags.glob("*.py"):
             running.wait_for_dag(dag.stem)

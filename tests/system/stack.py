@@ -54,6 +54,8 @@ QUICK_HEARTBEATS: Mapping[str, str] = {
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
 }
 
+# The DAG files do not change: reading them again and again takes a core.
+PARSED_ONCE: Mapping[str, str] = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300"}
 
 #: How often a component may end by itself in one stack.
 MAX_RESTARTS = 3
@@ -67,6 +69,7 @@ class AirflowStack:
     :param dags_folder: Where the DAGs are.
     :param connections: Connection id to URI or JSON, handed over in the environment of every component.
     :param settings: More environment variables, such as :data:`QUICK_HEARTBEATS`; they win over those made here.
+    :param without: A component that the DAGs do not need, such as ``triggerer``.
     :param on_step: Called with a few words when a step begins.
     """
 
@@ -77,6 +80,7 @@ class AirflowStack:
         *,
         connections: Mapping[str, str] | None = None,
         settings: Mapping[str, str] | None = None,
+        without: str = "",
         on_step: Callable[[str], None] = lambda step: None,
     ) -> None:
         self.home = Home(home.resolve())
@@ -87,6 +91,8 @@ class AirflowStack:
             **{f"AIRFLOW_CONN_{name.upper()}": value for name, value in (connections or {}).items()},
             **(settings or {}),
         }
+        self._wanted = [name for name in COMPONENTS if name != without]
+        self._healthy = HEALTHY - {without}
         self._on_step = on_step
         self._started = datetime.now(UTC)
         self._exits = ExitStack()
@@ -103,7 +109,7 @@ class AirflowStack:
             if not self.home.has_database():
                 self._on_step("making Airflow's database")
                 self._migrate()
-            self._on_step(f"starting {', '.join(COMPONENTS)}")
+            self._on_step(f"starting {', '.join(self._wanted)}")
             self._start_all()
             self._exits = exits.pop_all()
         return self
@@ -176,17 +182,17 @@ class AirflowStack:
             raise ComponentError(f"airflow db migrate failed:\n{self.home.tail('db-migrate')}")
 
     def _start_all(self) -> None:
-        for component in COMPONENTS:
+        for component in self._wanted:
             self.start(component)
         try:
             wait_until("a healthy Airflow", self._is_healthy, sign=self._healthy_parts, every_seconds=0.3)
         except NoSignOfLifeError as error:
-            missing = sorted(HEALTHY - self._healthy_parts())
-            tails = "\n".join(f"--- {component}\n{self.home.tail(component, 10)}" for component in COMPONENTS)
+            missing = sorted(self._healthy - self._healthy_parts())
+            tails = "\n".join(f"--- {component}\n{self.home.tail(component, 10)}" for component in self._wanted)
             raise ComponentError(f"{error}: {', '.join(missing)}\n{tails}") from error
 
     def _is_healthy(self) -> bool | None:
-        return True if self._healthy_parts() >= HEALTHY else None
+        return True if self._healthy_parts() >= self._healthy else None
 
     def _healthy_parts(self) -> frozenset[str]:
         return self.api.healthy_since(self._started)

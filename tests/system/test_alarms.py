@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
 
 import psutil
 import pytest
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway, Sms
 from tests.progress import wait_until
-from tests.system.api import ApiError, DagRun
+from tests.system.api import DagRun
 from tests.system.stack import AirflowStack
 
 FAILS, KILLED, LOST, RUN, LATE = (f"+39-34955511{number:02}" for number in range(5))
@@ -44,9 +43,9 @@ class Aftermath:
 def aftermath(stack: AirflowStack, gateway: Gateway) -> Aftermath:
     """Let everything fail at once, kill a worker, and wait until all alarms are out."""
     connection = json.loads(gateway.connection)
-    _create(stack, "connections", {"connection_id": "from_the_database", **connection})
-    _create(stack, "variables", {"key": "late_shift", "value": json.dumps([LATE])})
-    _create(stack, "variables", {"key": "on_call", "value": json.dumps([SECOND, THIRD])})
+    stack.api.create("connections", {"connection_id": "from_the_database", **connection})
+    stack.api.create("variables", {"key": "late_shift", "value": json.dumps([LATE])})
+    stack.api.create("variables", {"key": "on_call", "value": json.dumps([SECOND, THIRD])})
     runs = {"alarms": stack.api.trigger("alarms")}
     alarms = runs["alarms"]
     task = psutil.Process(wait_until("the task to lose", lambda: _pid_of_sleeping(alarms), sign=alarms.task_states))
@@ -141,14 +140,6 @@ def test_no_log_of_any_component_tells_whom_or_what(stack: AirflowStack, afterma
     assert "ALARM NOT SENT: alarms/" in aftermath.logs  # the one deadline whose alarm cannot be sent
     for secret in ("34955511", "is late", "Never sent"):
         assert secret not in re.sub(r"(?<=\d)[ -](?=\d)", "", aftermath.logs)
-
-
-def _create(stack: AirflowStack, kind: str, value: dict[str, Any]) -> None:
-    try:
-        stack.api.call("POST", f"/{kind}", value)
-    except ApiError as error:
-        if error.status != 409:  # it is there already
-            raise
 
 
 def _pid_of_sleeping(run: DagRun) -> int | None:

@@ -62,9 +62,7 @@ def restart_triggerer(stack: AirflowStack) -> None:
     stack.start("triggerer")
 
 
-def test_a_send_waits_for_the_end_of_quiet_hours_though_the_triggerer_restarts(
-    stack: AirflowStack, gateway: Gateway
-) -> None:
+def test_a_send_waits_for_quiet_hours_over_a_triggerers_restart(stack: AirflowStack, gateway: Gateway) -> None:
     run, until = deferred_send(stack, gateway)
     told_before = texts(gateway, WIRE)
     restart_triggerer(stack)

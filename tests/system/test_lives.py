@@ -1,45 +1,60 @@
-"""A real Airflow: a run that is deleted and made again alarms again, and a question by SMS is answered to the end."""
+"""A real Airflow: runs that are made again or cleared, and a question by SMS that is answered to the end."""
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import quote
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from tests.progress import wait_until
-from tests.system.api import DagRun
 from tests.system.stack import AirflowStack
 
 RUN_ID = "nightly__2026-12-24"
+SEND, NUMBER, WIRE = "send_with_retries", "+39 349 000 0011", "+39-3490000011"
 
 
-def texts(gateway: Gateway, dag_id: str) -> list[str]:
-    """Return what the phones got of a DAG, oldest first."""
+def texts(gateway: Gateway, dag_id: str, run_id: str | None = None) -> list[str]:
+    """Return what the phones got of a DAG, or of one run, oldest first."""
     sent = [sms for sms in reversed(gateway.inbox()) if sms.airflow and sms.airflow["dag_id"] == dag_id]
-    return [sms.text for sms in sent]
-
-
-def run_again(stack: AirflowStack, dag_id: str) -> DagRun:
-    """Start a run under the id that it always has, as scheduled runs do."""
-    stack.api.call("PATCH", f"/dags/{dag_id}", {"is_paused": False})
-    payload: dict[str, Any] = {"dag_run_id": RUN_ID, "logical_date": None}
-    stack.api.call("POST", f"/dags/{dag_id}/dagRuns", payload)
-    return DagRun(stack.api, dag_id, RUN_ID)
+    return [sms.text for sms in sent if sms.airflow and run_id in (None, sms.airflow["run_id"])]
 
 
 def wait_for_alarms(gateway: Gateway, number: int) -> None:
     """Return when so many are there: callbacks run after their task has ended."""
-    wait_until("the alarm", lambda: len(texts(gateway, "made_again")) >= number or None)
+    wait_until("the alarm", lambda: len(texts(gateway, "made_again", RUN_ID)) >= number or None)
 
 
 def test_a_run_that_is_deleted_and_made_again_alarms_again(stack: AirflowStack, gateway: Gateway) -> None:
     told = f"Failed: made_again.fails, try 1/1\nrun {RUN_ID}\nValueError: the source is down"
     for expected in ([told], [told] * 2):
-        run = run_again(stack, "made_again")
+        run = stack.api.trigger("made_again", run_id=RUN_ID)
         assert run.wait() == "failed"
         wait_for_alarms(gateway, len(expected))
-        assert texts(gateway, "made_again") == expected, run.log("fails")
-        stack.api.call("DELETE", f"/dags/made_again/dagRuns/{RUN_ID}")
+        assert texts(gateway, "made_again", RUN_ID) == expected, run.log("fails")
+        run.delete()
+
+
+def test_a_run_that_is_deleted_and_made_again_sends_its_own_text(stack: AirflowStack, gateway: Gateway) -> None:
+    first = stack.api.trigger(SEND, {"number": NUMBER, "text": "the first life"}, run_id=RUN_ID)
+    assert first.wait() == "success"
+    first.delete()
+    gateway.fail_next("status_before", method="POST", status=503)
+    second = stack.api.trigger(SEND, {"number": NUMBER, "text": "the second life"}, run_id=RUN_ID)
+    assert second.wait() == "success"
+    assert texts(gateway, SEND, RUN_ID) == ["the first life", "the second life"]
+    (latest, _) = gateway.inbox(number=WIRE)
+    assert second.xcom("send") == latest.message_id
+
+
+def test_a_run_that_is_cleared_sends_nothing_again(stack: AirflowStack, gateway: Gateway) -> None:
+    run = stack.api.trigger(SEND, {"number": NUMBER, "text": "only once"}, run_id="cleared")
+    assert run.wait() == "success"
+    sent = run.xcom("send")
+    for _ in range(2):
+        run.clear(only_failed=False)
+        assert run.wait() == "success"
+        assert run.xcom("send") == sent
+    assert "was sent by an earlier try" in run.log("send")
+    assert texts(gateway, SEND, "cleared") == ["only once"]
 
 
 def test_an_approval_by_sms_is_answered_to_the_end(stack: AirflowStack, gateway: Gateway) -> None:

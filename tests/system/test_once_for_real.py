@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway, Sms
-from tests.progress import wait_until
+from tests.progress import SILENCE_SECONDS, wait_until
 from tests.system.api import DagRun
 from tests.system.stack import AirflowStack
 
@@ -69,7 +69,9 @@ def test_an_orphan_that_has_not_sent_yet_does_not(stack: AirflowStack, gateway: 
     worker = orphan.parent()
     assert worker is not None
     worker.kill()
-    psutil.wait_procs([orphan], timeout=30)  # it wakes up, cannot tell Airflow what it is about to do, and ends
+    psutil.wait_procs(
+        [orphan], timeout=SILENCE_SECONDS
+    )  # it wakes up, cannot tell Airflow what it is about to do, and ends
     assert received(gateway, number) == []
     assert run.wait() == "success"
     assert len(received(gateway, number)) == 1

@@ -32,10 +32,8 @@ def run(*command: str | Path, folder: Path = CHECKOUT, **variables: str) -> str:
 
 def uv(*arguments: str | Path, **variables: str) -> str:
     """Run uv with this Python."""
-    trusting = {"UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true"}  # as .ci/venv does
-    return run(
-        sys.executable, "-m", "uv", *arguments, folder=CHECKOUT, UV_PYTHON=sys.executable, **trusting, **variables
-    )
+    variables |= {"UV_PYTHON": sys.executable, "UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true"}  # as .ci/venv does
+    return run(sys.executable, "-m", "uv", *arguments, folder=CHECKOUT, **variables)
 
 
 @pytest.fixture(scope="module")

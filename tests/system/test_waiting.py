@@ -89,7 +89,7 @@ def kill_with_all_it_started(stack: AirflowStack, component: str) -> None:
     wait_until("their end", lambda: None if any(process.is_running() for process in started) else True)
 
 
-def test_waits_go_on_after_the_triggerer_was_killed_and_meet_their_deadline(
+def test_waits_outlive_a_killed_triggerer_and_meet_their_deadline(
     stack: AirflowStack, gateway: Gateway, deferred: Callable[[str], DagRun]
 ) -> None:
     run = deferred("+39 347 822 0005")

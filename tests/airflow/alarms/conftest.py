@@ -6,10 +6,18 @@ from collections.abc import Callable
 
 import pytest
 
+from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
+from tests.airflow.alarms.driving import Driver
 from tests.airflow.alarms.notifying import face, gateway, own_folder
 from tests.airflow.alarms.slow_secrets import SlowSecrets
 
 __all__ = ["face", "gateway", "own_folder"]
+
+
+@pytest.fixture
+def driver(messaggisms_gateway: Gateway) -> Driver:
+    """Give a driver of alarms' steps at a fresh gateway."""
+    return Driver(messaggisms_gateway)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from airflow_provider_messaggisms.notifications import MessaggiSmsNotifier
 from tests.airflow.alarms.notifying import ANNA, BEN, Face, alarm, call_back, call_back_awaited, connect, texts
 from tests.airflow.alarms.occasions import RUN_ID, deadline_missed, killed, task_failed
 from tests.airflow.conftest import posts
+from tests.progress import SILENCE_SECONDS
 
 
 def test_the_log_has_the_expected_price_before_it_is_sent(
@@ -63,7 +64,7 @@ def test_recipients_that_take_too_long_are_an_error_in_time(
         face(Hurried(recipients="{{ params.slow() }}"), task_failed(params={"slow": slow}))
     assert "ALARM NOT SENT" in caplog.text
     for thread in set(threading.enumerate()) - threads:
-        thread.join(10)
+        thread.join(SILENCE_SECONDS)
     assert gateway.inbox() == []  # it was reported as lost
 
 

@@ -23,6 +23,7 @@ from airflow_provider_messaggisms.exceptions import (
 from airflow_provider_messaggisms.notifications import MessaggiSmsNotifier
 from tests.airflow.alarms.notifying import ANNA, BEN, Face, alarm, call_back, new_machine, numbers, texts
 from tests.airflow.alarms.occasions import RUN_ID, RUN_STARTED, dag_failed, deadline_missed, killed, task_failed
+from tests.progress import SILENCE_SECONDS
 
 
 @pytest.mark.parametrize("context", [killed(), dag_failed(), deadline_missed()], ids=["task", "dag", "deadline"])
@@ -210,7 +211,7 @@ def test_racing_processes_send_one_sms(gateway: Gateway, tmp_path: Path) -> None
     racing = [
         subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "TMPDIR": str(tmp_path)}) for _ in range(3)
     ]
-    assert [one.wait(120) for one in racing] == [0, 0, 0]
+    assert [one.wait(SILENCE_SECONDS) for one in racing] == [0, 0, 0]
     assert len(gateway.inbox()) == 1
 
 

@@ -1,4 +1,4 @@
-"""Who gets the notifier's SMS, and from whom."""
+"""The notifier's recipients and sender."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def test_a_long_error_is_cut_in_its_middle_and_the_rest_stays_whole() -> None:
     assert measure(text).units == 160
 
 
-def test_a_link_that_leaves_no_room_for_the_error_gives_way_to_a_shorter_one() -> None:
+def test_a_link_that_leaves_no_room_for_the_error_gives_way_to_another() -> None:
     event = replace(FAILED, why="E" * 100)
     long = "https://airflow.example.com/" + "a" * 60
     text = default_text(event, max_parts=1, links=[long, "https://a.example/b"])

@@ -78,7 +78,7 @@ def test_a_text_that_is_too_long_fails_the_task_for_good_and_costs_nothing(
     assert posts(messaggisms_gateway) == 0
 
 
-def test_a_later_try_whose_text_is_too_long_adopts_what_an_earlier_one_sent(
+def test_a_later_try_with_too_long_a_text_adopts_the_earlier_send(
     send: Callable[..., None], messaggisms_gateway: Gateway, context: dict[str, Any]
 ) -> None:
     send(body="x" * 160, max_parts=1)

@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_messaggisms.sensors import MessaggiSmsDeliverySensor
 from tests.airflow.conftest import Run
 from tests.airflow.waiting.waits import finished
+from tests.progress import SILENCE_SECONDS
 
 STUCK_AT_OPERATOR, STUCK, UNDELIVERABLE, EXPIRED, REJECTED = (
     f"+39 349 123 {digits}" for digits in ("0004", "0005", "0001", "0002", "0003")
@@ -37,7 +38,9 @@ class Ended(NamedTuple):
 def sensor(message_id: str = "m1", **arguments: Any) -> MessaggiSmsDeliverySensor:
     """Make a sensor without a DAG."""
     return MessaggiSmsDeliverySensor(
-        task_id=f"wait_{next(_numbers)}", message_id=message_id, **{"poke_interval": 0.1, "timeout": 30.0, **arguments}
+        task_id=f"wait_{next(_numbers)}",
+        message_id=message_id,
+        **{"poke_interval": 0.1, "timeout": SILENCE_SECONDS, **arguments},
     )
 
 

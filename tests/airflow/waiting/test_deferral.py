@@ -21,13 +21,14 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_messaggisms import exceptions as errors
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
-from airflow_provider_messaggisms.gateway.delivery import Rule
+from airflow_provider_messaggisms.gateway.delivery_rule import Rule
 from airflow_provider_messaggisms.gateway.polling import Wait
 from airflow_provider_messaggisms.sensors import MessaggiSmsDeliverySensor
 from airflow_provider_messaggisms.waiting import trigger_event
 from airflow_provider_messaggisms.waiting.waiting_operator import WaitingOperator
 from tests.airflow.waiting.sensing import STUCK, UNDELIVERABLE, sensor
 from tests.airflow.waiting.waits import SUMMARY, asked, finished, send
+from tests.progress import SILENCE_SECONDS
 
 
 def deferral_of(task: MessaggiSmsDeliverySensor, context: Any) -> TaskDeferred:
@@ -61,7 +62,7 @@ def test_the_trigger_gets_what_the_sensor_was_given(messaggisms_gateway: Gateway
     assert wait == Wait(
         message_id=message_id,
         since=wait.since,
-        deadline=wait.since + 30.0,
+        deadline=wait.since + SILENCE_SECONDS,
         rule=Rule(0.9, accept_delivered_to_operator=True),
         poke_interval=90.0,
         outage_tolerance=300.0,
@@ -80,20 +81,21 @@ def test_the_trigger_follows_the_retry_after_that_the_worker_was_told(
 
 
 def test_airflow_bounds_the_deferral_by_what_is_left_of_the_timeout(messaggisms_gateway: Gateway, context: Any) -> None:
-    deferred = deferral_of(sensor(send(STUCK), deferrable=True, timeout=50), context)
+    began = time.time()
+    deferred = deferral_of(sensor(send(STUCK), deferrable=True, timeout=5_000), context)
     assert isinstance(deferred.timeout, timedelta)
-    assert timedelta(seconds=40) < deferred.timeout < timedelta(seconds=50)
+    assert timedelta(seconds=4_000) < deferred.timeout < timedelta(seconds=5_000)
     wait = Wait.from_json(deferred.trigger.wait)
-    assert wait.deadline == wait.since + 50.0
-    assert abs(wait.deadline - (time.time() + deferred.timeout.total_seconds())) < 1
+    assert wait.deadline == wait.since + 5_000.0
+    assert began <= wait.deadline - deferred.timeout.total_seconds() <= time.time()
 
 
 def test_the_execution_timeout_bounds_the_deferral_too(messaggisms_gateway: Gateway, context: Any) -> None:
-    context["ti"].start_date = datetime.now(UTC) - timedelta(seconds=10)
-    task = sensor(send(STUCK), deferrable=True, timeout=50, execution_timeout=timedelta(seconds=30))
+    context["ti"].start_date = datetime.now(UTC) - timedelta(seconds=1_000)
+    task = sensor(send(STUCK), deferrable=True, timeout=5_000, execution_timeout=timedelta(seconds=3_000))
     timeout = deferral_of(task, context).timeout
     assert isinstance(timeout, timedelta)
-    assert timedelta(seconds=10) < timeout < timedelta(seconds=20)
+    assert timedelta(seconds=1_000) < timeout < timedelta(seconds=2_000)
 
 
 def test_the_end_of_the_execution_timeout_is_airflows_own_error(messaggisms_gateway: Gateway, context: Any) -> None:

@@ -20,6 +20,7 @@ from airflow_provider_messaggisms.sensors import MessaggiSmsDeliverySensor
 from tests.airflow.puppet import Connection, Puppet, success, then
 from tests.airflow.waiting.sensing import STUCK, sensor
 from tests.airflow.waiting.waits import RECIPIENTS, SUMMARY, asked, send
+from tests.progress import SILENCE_SECONDS
 
 # On Airflow 2.11 the number of reschedules is in the database.
 pytestmark = pytest.mark.usefixtures("airflow_db")
@@ -43,7 +44,7 @@ def test_it_leaves_no_connection_open(puppet: Puppet, context: Any, state: str) 
     task = sensor()
     with suppress(errors.DeliveryError):
         task.execute(context)
-    assert closed.wait(5)
+    assert closed.wait(SILENCE_SECONDS)
     del task  # not sooner, for then its end would close the connection
 
 

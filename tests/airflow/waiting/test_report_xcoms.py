@@ -59,3 +59,15 @@ def test_a_send_that_waits_pushes_the_parts_beside_its_report(context: dict[str,
     send: Any = MessaggiSmsSendOperator(task_id="send", body="Hello", recipients=NUMBERS, wait_for_delivery=True)
     send.execute_complete(context, EVENT)
     assert context["ti"].xcoms == {"delivery": EVENT["report"], **PARTS}
+
+
+def test_both_waits_tell_after_how_many_seconds(context: Any, messaggisms_gateway: Gateway) -> None:
+    send: Any = MessaggiSmsSendOperator(task_id="send", sender="Airflow", body="Hello", recipients=NUMBERS[0])
+    message_id = send.execute(context)
+    messaggisms_gateway.advance(10)
+    wait: Any = MessaggiSmsDeliverySensor(task_id="wait", message_id=message_id)
+    report = wait.execute(context)
+    assert (report["seconds"], report["summary"]) == (4.0, "delivered to +39-*******567 after 4 s")
+    context["ti"].try_number, send.wait_for_delivery = 2, True  # finds the message sent, and waits for it
+    send.execute(context)
+    assert context["ti"].xcoms["delivery"] == report

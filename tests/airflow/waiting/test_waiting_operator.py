@@ -21,6 +21,7 @@ from airflow_provider_messaggisms.operators import (
 from airflow_provider_messaggisms.triggers import MessaggiSmsDeliveryTrigger
 from tests.airflow.conftest import Run, posts
 from tests.airflow.waiting.waits import NUMBER, RECIPIENTS, asked, finished, send
+from tests.progress import SILENCE_SECONDS
 
 STUCK, UNDELIVERABLE = "+39 349 123 0005", "+39 349 123 0001"
 
@@ -32,7 +33,7 @@ def sending(recipients: Any = NUMBER, kind: type[Any] = MessaggiSmsSendOperator,
         sender="Airflow",
         body="Hello",
         recipients=recipients,
-        **{"wait_for_delivery": True, "poke_interval": 0.1, "timeout": 30, **arguments},
+        **{"wait_for_delivery": True, "poke_interval": 0.1, "timeout": SILENCE_SECONDS, **arguments},
     )
 
 

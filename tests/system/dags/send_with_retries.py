@@ -24,13 +24,17 @@ with DAG(
     dag_id="send_with_retries",
     schedule=None,
     catchup=False,
-    params={"number": Param("+39 349 000 0000", type="string"), "dawdle_seconds": Param(0, type="number")},
+    params={
+        "number": Param("+39 349 000 0000", type="string"),
+        "text": Param("Once", type="string"),
+        "dawdle_seconds": Param(0, type="number"),
+    },
 ) as dag:
     DawdlingSend(
         task_id="send",
         sender="Airflow",
         recipients="{{ params.number }}",
-        body="Once",
+        body="{{ params.text }}",
         retries=2,
         retry_delay=timedelta(seconds=1),
     )
