@@ -40,28 +40,32 @@ class Lines(dict[int, "re.Pattern[str] | SharedLines"]):
 
     def __missing__(self, length: int) -> re.Pattern[str] | SharedLines:
         shared = len(self._regions) > 1
-        self[length] = SharedLines(self._code, self._regions) if shared else _line(self._code, self._regions[0], length)
+        self[length] = (
+            SharedLines(self._code, self._regions, length) if shared else _line(self._code, self._regions[0], length)
+        )
         return self[length]
 
 
 class SharedLines:
     """Lines of a country code that several regions share. The region that a number belongs to decides."""
 
-    def __init__(self, code: str, regions: Sequence[str]) -> None:
+    def __init__(self, code: str, regions: Sequence[str], length: int) -> None:
         self._code = code
         self._regions = regions
+        self._length = length
+        # Lines of the first region belong to it, if no rule about leading digits comes before. Most numbers are those.
+        is_free = _leading_digits(code, regions[0]) is None
+        self._first = _line(code, regions[0], length) if is_free else re.compile(_NEVER)
 
     def fullmatch(self, national: str) -> re.Match[str] | None:
-        """Match a number, written without the country code, if it is a line."""
+        """Match a number of this length, written without the country code, if it is a line."""
+        return self._first.fullmatch(national) or self._of_its_region(national)
+
+    def _of_its_region(self, national: str) -> re.Match[str] | None:
         for region in self._regions:
-            leading, line = _leading_digits(self._code, region), _line(self._code, region, len(national))
-            if leading is None:
-                if found := line.fullmatch(national):
-                    return found
-                if _any_kind(self._code, region, len(national)).match(national):
-                    return None
-            elif leading.match(national):
-                return line.fullmatch(national)
+            leading = _leading_digits(self._code, region)
+            if (leading or _any_kind(self._code, region, self._length)).match(national):
+                return _line(self._code, region, self._length).fullmatch(national)
         return None
 
 
