@@ -17,7 +17,6 @@ from airflow.providers.common.compat.sdk import DAG
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from tests.airflow.conftest import Run, posts
 from tests.airflow.sending.impatient import MessaggiSmsSendOperator
-from tests.conftest import only_our_warnings
 
 MIDNIGHT = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -42,21 +41,3 @@ def test_a_later_try_of_a_run_made_anew_sends_its_own_text(run_dag: Run, messagg
     texts = [sms.text for sms in reversed(messaggisms_gateway.inbox())]
     assert texts == ["the first life", "the next night", "the second life"]
     assert posts(messaggisms_gateway) == 4
-
-
-def test_a_cleared_run_sends_nothing_again(run_dag: Run, messaggisms_gateway: Gateway) -> None:
-    from airflow.models.taskinstance import clear_task_instances
-    from airflow.utils.session import create_session
-
-    dag = sending("only once")
-    (send,) = run_dag(dag, execution_date=MIDNIGHT).get_task_instances()
-    with only_our_warnings():
-        with create_session() as session:
-            clear: Any = clear_task_instances  # Airflow 2 takes the DAG
-            clear([session.merge(send)], session, dag=dag)
-        send.refresh_from_db()
-        send.refresh_from_task(dag.get_task("send"))
-        send.run()
-    assert (send.try_number, str(send.state)) == (2, "success")
-    assert [sms.text for sms in messaggisms_gateway.inbox()] == ["only once"]
-    assert posts(messaggisms_gateway) == 1
