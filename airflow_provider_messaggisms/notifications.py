@@ -134,7 +134,6 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         **kwargs: Any,
     ) -> None:
         self.recipients = recipients
-        self.body = body
         self.sender = sender
         self.max_parts = max_parts
         self.alarm_key = alarm_key
@@ -144,7 +143,7 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         self.test = test
         self.messaggisms_conn_id = messaggisms_conn_id
         try:
-            super().__init__(**kwargs)
+            super().__init__(**kwargs)  # before there is a body: it would look for its file, without a DAG
             self.once_per = _span(once_per)
             self._check()
         except (TypeError, ConfigurationError) as error:
@@ -152,6 +151,8 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
                 raise
             self._refusal = error
             self._misnamed = [value for name, value in kwargs.items() if name != "context"]
+        finally:
+            self.body = body
 
     def _check(self) -> None:
         check_limit("max_parts", self.max_parts)

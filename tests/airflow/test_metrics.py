@@ -7,9 +7,11 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -200,8 +202,9 @@ def test_a_send_is_counted_in_20_microseconds() -> None:
 
 
 @pytest.fixture
-def counted(statsd: StatsD, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]]:
+def counted(statsd: StatsD, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[], list[str]]]:
     """Let this process's metrics go to the server; give the lines that came since the last time."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # no alarm's note from another run
     if not ON_AIRFLOW_3:
         pytest.skip("Airflow 2 sets its metrics up when it is imported")
     from airflow.sdk.observability import stats

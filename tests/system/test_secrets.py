@@ -126,7 +126,8 @@ def _files(stack: AirflowStack) -> Iterator[Trace]:
     for path in sorted(stack.home.folder.rglob("*")):
         with suppress(FileNotFoundError):  # a journal that is over
             if path.is_file():
-                yield Trace(path.name, path.read_bytes().decode("latin-1"))
+                name = re.sub("-(wal|shm|journal)$", "", path.name)
+                yield Trace(name, path.read_bytes().decode("latin-1"))
 
 
 def _rows(stack: AirflowStack) -> Iterator[Trace]:
