@@ -134,6 +134,7 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         **kwargs: Any,
     ) -> None:
         self.recipients = recipients
+        self.body = body
         self.sender = sender
         self.max_parts = max_parts
         self.alarm_key = alarm_key
@@ -143,7 +144,7 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         self.test = test
         self.messaggisms_conn_id = messaggisms_conn_id
         try:
-            super().__init__(**kwargs)  # before there is a body: it would look for its file, without a DAG
+            super().__init__(**kwargs)
             self.once_per = _span(once_per)
             self._check()
         except (TypeError, ConfigurationError) as error:
@@ -151,8 +152,6 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
                 raise
             self._refusal = error
             self._misnamed = [value for name, value in kwargs.items() if name != "context"]
-        finally:
-            self.body = body
 
     def _check(self) -> None:
         check_limit("max_parts", self.max_parts)
@@ -305,7 +304,7 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         return mine
 
     def resolve_template_files(self) -> None:
-        """Look for no file: Airflow 2 asks for it when the notifier is made, and there is no DAG to search yet."""
+        """Look for no file: Airflow asks for it when the notifier is made, and there is no DAG to search yet."""
 
     def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
         """
