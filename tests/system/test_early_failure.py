@@ -13,7 +13,7 @@ def missing_xcoms(stack: AirflowStack, component: str) -> list[str]:
 
 
 def _is_refused_look(line: str) -> bool:
-    return "/xcoms/" in line and " 404" in line
+    return "/xcoms/" in line and "status_code=404" in line
 
 
 def test_a_failure_before_the_message_looks_for_no_xcom(stack: AirflowStack) -> None:

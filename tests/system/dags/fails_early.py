@@ -14,6 +14,6 @@ with DAG("fails_early", schedule=None, catchup=False):
     @task
     def look(ti: Any = None) -> None:
         """Let Airflow say that an XCom is missing: a test must see such a line to tell that there is no other."""
-        assert ti.xcom_pull(task_ids="look", key="absent") is None
+        assert ti.xcom_pull(task_ids="look", key="absent", map_indexes=-1) is None
 
     look()
