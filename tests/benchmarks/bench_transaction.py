@@ -7,7 +7,7 @@ when it dies. Once with numbers only, once with a field that personalises the te
 hook, which is what operators without transactions come down to; and a second try, which reads back who is there
 already when the first one failed at its last call but one.
 
-Targets: as few calls as chunks, at most 60 MB above the idle process, at most 4 times the loop's CPU per recipient.
+Targets: as few calls as chunks, at most 30 MB above the idle process, at most 2.6 times the loop's CPU per recipient.
 Every measurement is a process of its own. Linux only, for the peak of the memory.
 """
 
@@ -39,8 +39,8 @@ RECIPIENTS = 100_000
 CHUNK = 1_000
 SINGLES = 1_000
 ROUNDS = 3
-MAX_MB = 60
-OURS_TO_HAND = 4.0
+MAX_MB = 30
+OURS_TO_HAND = 2.6
 
 PLAIN, PERSONAL = "The office is closed tomorrow", "{{name}}, the office is closed tomorrow"
 
