@@ -83,6 +83,7 @@ LAYERS = (
         "sending.price_limit",
         "sending.summary",
         "sending.transactions",
+        "waiting.deferring",
         "waiting.shared_client",
     },
     {"triggers"},

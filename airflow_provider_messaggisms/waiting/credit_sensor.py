@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
-    AirflowException,
     AirflowSensorTimeout,
     AirflowSkipException,
     BaseSensorOperator,
@@ -16,12 +15,13 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_messaggisms.airflow_internals import ChoosesPokeIntervals, is_deferral_timeout
+from airflow_provider_messaggisms.airflow_internals import ChoosesPokeIntervals
 from airflow_provider_messaggisms.arguments import as_number, check_flag, literal, seconds_of
 from airflow_provider_messaggisms.gateway.outage import DEFAULT_OUTAGE_TOLERANCE_SECONDS
 from airflow_provider_messaggisms.gateway.settings import DEFAULT_CONN_ID
 from airflow_provider_messaggisms.permanent_errors import without_retries
 from airflow_provider_messaggisms.waiting import trigger_event
+from airflow_provider_messaggisms.waiting.deferring import DeferringOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 
 
-class MessaggiSmsCreditSensor(ChoosesPokeIntervals, BaseSensorOperator):
+class MessaggiSmsCreditSensor(ChoosesPokeIntervals, BaseSensorOperator, DeferringOperator):
     """
     Wait until the account has enough credit. Poked, rescheduled or deferred, it comes to the same end.
 
@@ -124,15 +124,6 @@ class MessaggiSmsCreditSensor(ChoosesPokeIntervals, BaseSensorOperator):
         if self.never_fail:  # Airflow 2.11 heeds only soft_fail here
             raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
         raise error
-
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Treat Airflow's deferral timeout like our trigger's: one deadline, which Airflow checks less often."""
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except AirflowException as error:
-            if not is_deferral_timeout(error):
-                raise
-        return self.execute_complete(context, trigger_event.time_is_up())
 
     def next_poke_interval(self, passed: float, airflows: float) -> float:
         """Return the pause before the next poll: no earlier than a ``Retry-After`` allows, never beyond the timeout."""

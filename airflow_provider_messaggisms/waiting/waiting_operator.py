@@ -14,14 +14,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from airflow.providers.common.compat.sdk import (
-    AirflowException,
     AirflowSensorTimeout,
     AirflowTaskTimeout,
-    BaseOperator,
     conf,
 )
 
-from airflow_provider_messaggisms.airflow_internals import is_deferral_timeout
 from airflow_provider_messaggisms.arguments import check_flag, seconds_of
 from airflow_provider_messaggisms.exceptions import DeliveryError
 from airflow_provider_messaggisms.gateway.delivery_rule import Rule
@@ -29,6 +26,7 @@ from airflow_provider_messaggisms.gateway.outage import DEFAULT_OUTAGE_TOLERANCE
 from airflow_provider_messaggisms.links import MessaggiSmsMessageLink
 from airflow_provider_messaggisms.permanent_errors import without_retries
 from airflow_provider_messaggisms.waiting import trigger_event
+from airflow_provider_messaggisms.waiting.deferring import DeferringOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -45,7 +43,7 @@ R = TypeVar("R", dict[str, Any], dict[str, Any] | None)
 _PUSHED_PARTS = ("states", "failed", "summary")
 
 
-class WaitingOperator(BaseOperator):
+class WaitingOperator(DeferringOperator):
     """
     Base of all operators that wait for a delivery. A wrong argument fails when the DAG is parsed.
 
@@ -100,15 +98,6 @@ class WaitingOperator(BaseOperator):
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Go on when the trigger has told how the wait ended."""
         raise NotImplementedError
-
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Treat Airflow's deferral timeout like our trigger's: one deadline, which Airflow checks less often."""
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except AirflowException as error:
-            if not is_deferral_timeout(error):
-                raise
-        return self.execute_complete(context, trigger_event.time_is_up())
 
     def new_hook(self) -> MessaggiSmsHook:
         """Make a hook that repeats no call by itself: the next poll is the repeat, and it comes when it is due."""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import DAG, AirflowSensorTimeout, TaskDeferred
 
 from airflow_provider_messaggisms import exceptions as errors
@@ -75,3 +76,10 @@ def test_no_other_event_counts_as_enough_credit(event: Any, error: type[Exceptio
 def test_a_wrong_amount_fails_when_the_dag_is_parsed(wrong: Any) -> None:
     with pytest.raises(errors.ConfigurationError, match="min_credit_eur"):
         MessaggiSmsCreditSensor(task_id="credit", min_credit_eur=wrong)
+
+
+def test_a_timeout_that_airflow_notices_first_is_the_same(context: Any) -> None:
+    error = "Trigger/execution timeout" if airflow_version.startswith("2.") else "Trigger timeout"
+    sensor = MessaggiSmsCreditSensor(task_id="credit", min_credit_eur=5, deferrable=True)
+    with pytest.raises(AirflowSensorTimeout, match="There is too little credit"):
+        sensor.resume_execution("__fail__", {"error": error}, context)

@@ -81,7 +81,7 @@ def test_the_run_came_to_every_kind_of_end(aftermath: Aftermath) -> None:
         "wrong_token": "AuthenticationError: POST /messages/: the gateway answered HTTP 401",
         "unreadable": "ConfigurationError: recipients",
         "many": "DeliveryError: ",
-        "credit": "Timeout: ",  # the sensor's own, or Airflow's TaskDeferralTimeout: the first to notice
+        "credit": "AirflowSensorTimeout: There is too little credit",
     }.items():
         assert told in aftermath.run.log(task_id)
 
