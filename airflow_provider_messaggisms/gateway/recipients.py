@@ -123,15 +123,19 @@ class RecipientCheck:
             ``drop``.
         :raises ConfigurationError: It is invalid, or its number is there already with another text.
         """
+        if not isinstance(written, Recipient):
+            try:
+                number, fields = _number_and_fields(written)
+            except ConfigurationError as error:
+                self._leave_out(self._at(place, error))
+                return None
+            return self.add_row(place, number, fields)
         try:
-            if isinstance(written, Recipient):
-                self._check_values(written, place, written.fields)
-                return self._remember(place, written)
-            number, fields = _number_and_fields(written)
+            self._check_values(written, place, written.fields)
         except ConfigurationError as error:
-            self._leave_out(self._at(place, error))
+            self._leave_out(error)
             return None
-        return self.add_row(place, number, fields)
+        return self._remember(place, written)
 
     def add_row(self, place: int, number: Any, fields: Mapping[Any, Any]) -> Recipient | None:
         """Do what :meth:`add` does for a number and fields that are apart."""
@@ -197,9 +201,8 @@ class RecipientCheck:
             _check_value(name, recipient, self._where(place), fields)
 
     def _at(self, place: int, error: ConfigurationError) -> ConfigurationError:
-        """Put the place before an error that does not name it."""
-        text = str(error)
-        return ConfigurationError(f"{self._where(place)}{text}") if text.startswith((":", ".")) else error
+        """Put the place before an error whose text is to follow it."""
+        return ConfigurationError(f"{self._where(place)}{error}")
 
     def _leave_out(self, error: ConfigurationError) -> None:
         if self._on_invalid != "drop":

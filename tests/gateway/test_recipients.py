@@ -407,3 +407,9 @@ def test_no_mistake_shows_a_number(written: Any, on_invalid: Any, region: str | 
 def test_half_a_character_in_a_field_is_found_before_anything_is_sent() -> None:
     with pytest.raises(ConfigurationError, match=r"^recipients\[1\].fields\['name'\]: .* half a character"):
         read_recipients([{"number": "+393491234567", "fields": {"name": name}} for name in ("Zoë 🔥", "Zo\udceb")])
+
+
+def test_dropping_invalid_recipients_hides_no_conflict_of_checked_ones() -> None:
+    two = [Recipient("+39-3491234567", {"name": "Anna"}), Recipient("+39-3491234567", {"name": "Ben"})]
+    with pytest.raises(ConfigurationError, match=r"recipients\[1\].*with another text"):
+        read_recipients(two, body="Dear {{name}}", on_invalid="drop")
