@@ -24,6 +24,7 @@ from airflow_provider_messaggisms.gateway.redaction import RedactedStruct
 from airflow_provider_messaggisms.gateway.settings import Settings
 from airflow_provider_messaggisms.gateway.steps import Pause, arun_steps, run_steps
 from airflow_provider_messaggisms.gateway.wire import Call, Response
+from airflow_provider_messaggisms.threads import in_thread
 from airflow_provider_messaggisms.tokens import AccountTokens, tokens_of
 from airflow_provider_messaggisms.transport.async_transport import AsyncTransport
 from airflow_provider_messaggisms.transport.sync_transport import SyncTransport
@@ -278,10 +279,3 @@ def _warn_unread(error: Exception) -> None:
 
 def _tokens_of(settings: Settings) -> AccountTokens | None:
     return None if settings.account is None else tokens_of(settings.account)
-
-
-async def in_thread(work: Callable[..., T], *args: Any) -> T:
-    """Do *work* beside the event loop."""
-    from asgiref.sync import sync_to_async  # Airflow's masking works in its threads only
-
-    return await sync_to_async(work, thread_sensitive=False)(*args)

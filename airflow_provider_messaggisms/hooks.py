@@ -321,7 +321,7 @@ class MessaggiSmsHook(ConnectionReader):
 
     async def aget_credit(self) -> float | None:
         """Do what :meth:`get_credit` does."""
-        from airflow_provider_messaggisms.clients import in_thread
+        from airflow_provider_messaggisms.threads import in_thread
 
         if (account := (await self.asettings()).account) is None:
             return await self.arun(calls.get_credit())

@@ -271,7 +271,8 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         return ready, context
 
     async def _aprepared(self, context: Context) -> tuple[Self, Context]:
-        from airflow_provider_messaggisms.alarms.deadline import Deadline, abounded, in_thread
+        from airflow_provider_messaggisms.alarms.deadline import Deadline, abounded
+        from airflow_provider_messaggisms.threads import in_thread
 
         ready, context, templates = self._copy_for(context, Deadline(self._async_handover_seconds))
         try:

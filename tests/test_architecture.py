@@ -38,6 +38,7 @@ LAYERS = (
         "arguments",
         "installation",
         "links",
+        "threads",
         "metrics",
         "permanent_errors",
         "personal",

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from airflow_provider_messaggisms.airflow_versions import hide_from_logs
-from airflow_provider_messaggisms.alarms.deadline import in_thread
 from airflow_provider_messaggisms.alarms.events import error_text_without_numbers
 from airflow_provider_messaggisms.gateway.phone import mask_numbers
+from airflow_provider_messaggisms.threads import in_thread
 
 log = logging.getLogger(__name__)
 

@@ -71,10 +71,3 @@ async def abounded(work: Coroutine[Any, Any, T], deadline: Deadline, late: Excep
             return await work
     except TimeoutError:
         raise late from None
-
-
-async def in_thread(work: Callable[..., T], *args: Any) -> T:
-    """Do *work* in a thread of a kind that Airflow's own look-ups work in."""
-    from asgiref.sync import sync_to_async
-
-    return await sync_to_async(work, thread_sensitive=False)(*args)

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from airflow_provider_messaggisms.alarms.alarm import Alarm, AlarmRequest, make_alarm
-from airflow_provider_messaggisms.alarms.deadline import Deadline, abounded, bounded, in_thread
+from airflow_provider_messaggisms.alarms.deadline import Deadline, abounded, bounded
 from airflow_provider_messaggisms.alarms.deduplication import Result, send_once
 from airflow_provider_messaggisms.alarms.occasion import Occasion
 from airflow_provider_messaggisms.alarms.reporting import report
 from airflow_provider_messaggisms.exceptions import NotSentError, OutcomeUnknownError
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
+from airflow_provider_messaggisms.threads import in_thread
 
 
 def dispatch(

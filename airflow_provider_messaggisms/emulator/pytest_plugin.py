@@ -211,9 +211,7 @@ class Gateway:
 
 def _forget_tokens() -> None:
     """Drop the tokens that this process's hooks share: none of them is valid any more."""
-    client = sys.modules.get(
-        "airflow_provider_messaggisms.tokens"
-    )  # not imported: the emulator does not need the client
+    client = sys.modules.get("airflow_provider_messaggisms.tokens")  # not imported: the emulator does without it
     if client is not None:
         client.IN_THIS_PROCESS.clear()
 
