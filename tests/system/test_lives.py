@@ -64,6 +64,6 @@ def test_an_approval_by_sms_is_answered_to_the_end(stack: AirflowStack, gateway:
     wait_until("the wait", lambda: run.task_states()["approve"] == "awaiting_input" or None, sign=run.task_states)
     answer = f"/dags/approval_by_sms/dagRuns/{quote(run.run_id)}/taskInstances/approve/-1/hitlDetails"
     stack.api.call("PATCH", answer, {"chosen_options": ["Approve"]})
-    assert run.wait() == "success"
+    assert run.wait() == "success", f"{run.task_states()}\n{run.log('approve')}\n{run.log('deploy')}"
     assert run.task_states() == {"approve": "success", "deploy": "success"}
     assert texts(gateway, "approval_by_sms") == [question]
