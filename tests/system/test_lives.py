@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from tests.progress import wait_until
+from tests.system.api import DagRun
 from tests.system.stack import AirflowStack
 
 RUN_ID = "nightly__2026-12-24"
@@ -57,11 +59,20 @@ def test_a_run_that_is_cleared_sends_nothing_again(stack: AirflowStack, gateway:
     assert texts(gateway, SEND, "cleared") == ["only once"]
 
 
+def pause_is_known(stack: AirflowStack, run: DagRun) -> bool:
+    """Tell whether the scheduler has heard that the process of the asking task has ended."""
+    log = stack.home.log_file("scheduler").read_text(errors="replace")
+    heard = r"Received executor event with state success for task instance [^\n]*task_id='approve', run_id='(.*?)'"
+    return run.run_id in re.findall(heard, log)
+
+
 def test_an_approval_by_sms_is_answered_to_the_end(stack: AirflowStack, gateway: Gateway) -> None:
     run = stack.api.trigger("approval_by_sms")
     (question,) = wait_until("the question", lambda: texts(gateway, "approval_by_sms") or None, sign=run.task_states)
     assert question == "Answer needed: approval_by_sms.approve\nDeploy version 2.4 to production?"
     wait_until("the wait", lambda: run.task_states()["approve"] == "awaiting_input" or None, sign=run.task_states)
+    # No person answers sooner. To Airflow a task that goes on before its scheduler knows that it paused has failed.
+    wait_until("the scheduler", lambda: pause_is_known(stack, run) or None, sign=stack.home.log_file("scheduler").stat)
     answer = f"/dags/approval_by_sms/dagRuns/{quote(run.run_id)}/taskInstances/approve/-1/hitlDetails"
     stack.api.call("PATCH", answer, {"chosen_options": ["Approve"]})
     assert run.wait() == "success", f"{run.task_states()}\n{run.log('approve')}\n{run.log('deploy')}"
