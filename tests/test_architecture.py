@@ -181,7 +181,7 @@ def test_every_layer_names_what_is_there() -> None:
     assert named == {"gateway.*" if name in CORE else name for name in CLIENT if name}
 
 
-def test_triggers_are_imported_by_who_defers_when_he_defers() -> None:
+def test_triggers_are_imported_only_when_a_task_defers() -> None:
     assert not [name for name in CLIENT if "triggers" in ours(name, only_at_once=True)]
 
 

@@ -375,7 +375,7 @@ def test_a_region_that_is_none_is_no_fault_of_the_numbers(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("path", ["nosuch://people.csv", "https://[bad/people.csv"])
-def test_an_address_that_nobody_can_open_is_an_error_that_names_it(path: str) -> None:
+def test_an_address_that_cannot_be_opened_is_named(path: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^recipients_path: .*people.csv cannot be opened"):
         people(path)
 
