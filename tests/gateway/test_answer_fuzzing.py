@@ -71,8 +71,8 @@ def test_brackets_as_deep_as_the_decoder_goes_are_no_other_error(name: str, succ
     # The decoder and the code after it stop at different depths. One between the two is among these.
     limit = sys.getrecursionlimit()
     for depth in range(limit // 2, limit):
-        brackets = b"[" * depth + b"]" * depth
-        check_call(SEND, b'{"success": %s, "%s": %s}' % (success, name.encode(), brackets), status)
+        for brackets in (b"[" * depth + b"]" * depth, b'{"a":' * depth + b"1" + b"}" * depth):
+            check_call(SEND, b'{"success": %s, "%s": %s}' % (success, name.encode(), brackets), status)
 
 
 @pytest.mark.parametrize("sign", ['"', "\\", "1", "(1) ", "{", '"\\', '"a":', "*", "é"])
