@@ -137,6 +137,18 @@ def test_the_pause_fits_into_the_time_of_a_call(open_hook: Open, with_token: Ven
     assert time.monotonic() - began < 1.5
 
 
+async def test_by_default_the_same_token_is_tried_again_after_ten_seconds(with_token: Vendor) -> None:
+    with_token.refuse_next = 1
+    began = time.monotonic()
+    async with MessaggiSmsHook() as hook:
+        asking = asyncio.create_task(hook.alist_messages())
+        await asyncio.wait([asking], timeout=9.0)
+        assert with_token.asked_gateway() == ["GET"]
+        assert len(await asking) == 1
+    assert with_token.asked_gateway() == ["GET", "GET"]
+    assert time.monotonic() - began < 15
+
+
 def test_without_time_for_an_answer_a_refused_call_is_not_made_again(open_hook: Open, with_token: Vendor) -> None:
     with_token.refuse_next = 1
     call = calls.list_messages()
