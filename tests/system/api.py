@@ -81,6 +81,23 @@ class AirflowApi:
         (answer,) = wait_until(f"an answer to {method} {path}", answered, every_seconds=0.5)
         return answer
 
+    def read(self, path: str) -> tuple[int, str]:
+        """
+        Return the status and the whole text of the answer to GET ``path``, of a refusal too.
+
+        :raises NoSignOfLifeError: It answers with nothing but 500 or 503.
+        """
+
+        def answered() -> tuple[int, str] | None:
+            self.check()
+            try:
+                with _opener.open(f"{self.url}{path}", timeout=SILENCE_SECONDS) as response:
+                    return response.status, response.read().decode()
+            except urllib.error.HTTPError as error:
+                return None if error.code in (500, 503) else (error.code, error.read().decode())
+
+        return wait_until(f"an answer to GET {path}", answered, every_seconds=0.5)
+
     def create(self, kind: str, value: dict[str, Any]) -> None:
         """
         Make a connection, a variable... (``kind`` is its plural), unless there is one of that name.
