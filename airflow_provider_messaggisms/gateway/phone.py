@@ -16,6 +16,7 @@ mobile numbers, so these are read without it; the tests compare the answers here
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_messaggisms.exceptions import ConfigurationError
@@ -87,6 +88,8 @@ def to_wire(number: str, *, default_region: str | None = None, validate: Validat
     """
     if validate not in ("full", "possible"):
         raise ConfigurationError(f"validate must be 'full' or 'possible', not {validate!r:.40}")
+    if isinstance(number, str) and (mobile := _italian_mobile().fullmatch(number)):
+        return f"+39-{mobile[1]}"
     full = validate == "full"
     return _plain(number, default_region, full=full) or _read(number, default_region, full=full)
 
@@ -121,6 +124,12 @@ def mask_numbers(text: str) -> str:
     stand between them. Dates and long ids look the same and are masked as well: too much rather than too little.
     """
     return re.sub(_RUN, lambda run: mask(run[0]), text)
+
+
+@cache
+def _italian_mobile() -> re.Pattern[str]:
+    """Compile how files mostly have the mobile numbers of Italy: a line in full, and quicker to see than any other."""
+    return re.compile(r"\+39-?(3[1-9][0-9]{8})")
 
 
 def _plain(number: str, default_region: str | None, *, full: bool) -> str | None:
