@@ -140,6 +140,11 @@ def test_a_hyphen_at_the_wrong_place_is_corrected(at: int, validate: Validation)
         ("02 1234567-8", "IT", "holds more than one number"),
         ("02/1234567 \u2013 8", "IT", "holds more than one number"),
         ("02-1234567-8", "IT", "holds more than one number"),
+        ("02 1234567 -   8 ", "IT", "holds more than one number"),
+        ("+39021234567-8", None, "holds more than one number"),
+        ("+39-021234567-8", None, "holds more than one number"),
+        ("+39-021234567 - 8", None, "holds more than one number"),
+        ("0039 021234567-8", None, "holds more than one number"),
         ("3491234567 3497654321", "IT", "has too many digits"),
         ("whatsapp:+393491234567", None, "is not one telephone number: write digits only, no letters"),
         ("tel:+393491234567;ext=5", None, "is not one telephone number"),
@@ -238,8 +243,10 @@ def test_numbers_in_plain_form_are_not_parsed(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delattr(phonenumbers, "parse")
     assert to_wire("+393491234567", validate="possible") == to_wire("+393491234567") == "+39-3491234567"
     assert to_wire("+39 349 1234567") == to_wire("349 1234567", default_region="IT") == "+39-3491234567"
+    assert to_wire("0039-349-123-45-67") == to_wire("-349\u00a0123 45-67 ", default_region="it") == "+39-3491234567"
     assert to_wire("+44-7911123456", validate="possible") == "+44-7911123456"
     assert to_wire("+5491123456789", validate="possible") == "+54-91123456789"
+    assert to_wire("+34 612-34-56-78") == to_wire("612 345 678", default_region="ES") == "+34-612345678"
 
 
 def test_many_threads_can_start_at_once() -> None:
