@@ -102,7 +102,7 @@ def run(*command: str | Path, folder: Path, seconds: float = 900, **variables: s
 
     :raises CellError: It failed, or took too long.
     """
-    traces = re.compile("VIRTUAL_ENV|VENV.*|PYTHONPATH|PYTEST_.*|MAKE.*|MFLAGS|.*AIRFLOW.*")
+    traces = re.compile("VIRTUAL_ENV|VENV.*|PYTHONPATH|PYTHONDONTWRITEBYTECODE|PYTEST_.*|MAKE.*|MFLAGS|.*AIRFLOW.*")
     inherited = {name: value for name, value in os.environ.items() if not traces.fullmatch(name)}
     try:
         done = subprocess.run(
