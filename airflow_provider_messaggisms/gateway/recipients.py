@@ -129,7 +129,7 @@ class RecipientCheck:
             try:
                 number, fields = _number_and_fields(written)
             except ConfigurationError as error:
-                self._leave_out(self._at(place, error))
+                self._leave_out(ConfigurationError(f"{self._where(place)}{error}"))
                 return None
             return self.add_row(place, number, fields)
         try:
@@ -182,13 +182,13 @@ class RecipientCheck:
         try:
             wire = to_wire(number, default_region=self._default_region, validate=validate)
         except ConfigurationError as error:
-            raise self._at(place, f": {self._why_refused(number, error)}") from None
+            raise ConfigurationError(f"{self._where(place)}: {self._why_refused(number, error)}") from None
         if not fields and not self.used_names:
             return Recipient(wire)
         try:
             texts = field_texts(fields, self.used_names)
         except ConfigurationError as error:
-            raise self._at(place, error) from None
+            raise ConfigurationError(f"{self._where(place)}{error}") from None
         if self.used_names and len(texts) < len(self.used_names):
             self._check_values(place, wire, texts, fields)
         return Recipient(wire, texts)
@@ -203,10 +203,6 @@ class RecipientCheck:
     def _check_values(self, place: int, number: str, texts: Mapping[str, str], fields: Mapping[Any, Any]) -> None:
         for name in self.used_names or ():
             _check_value(name, number, texts, self._where(place), fields)
-
-    def _at(self, place: int, error: ConfigurationError | str) -> ConfigurationError:
-        """Put the place before an error whose text is to follow it."""
-        return ConfigurationError(f"{self._where(place)}{error}")
 
     def _leave_out(self, error: ConfigurationError) -> None:
         if self._on_invalid != "drop":
@@ -228,7 +224,7 @@ class RecipientCheck:
         if self._values is not None:
             text = hash(self._values(recipient.fields))
         else:
-            text = hash(frozenset(recipient.fields.items())) if recipient.fields else 0
+            text = hash(frozenset(recipient.fields.items())) if self.used_names is None else 0
         return place << _TEXT_BITS | text & _TEXT
 
     def _refuse_conflict(self, place: int, first: int, recipient: Recipient) -> None:

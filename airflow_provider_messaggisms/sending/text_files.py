@@ -121,7 +121,7 @@ def _checked(text: Iterator[str], path: Any, codec: str) -> Iterator[list[str]]:
     batch: list[str] = []
     try:
         while True:
-            batch.extend(islice(text, _BATCH_LINES))
+            batch.extend(islice(text, _BATCH_LINES))  # it keeps the lines before an error
             if not batch:
                 return
             if not all(map(str.isascii, batch)):

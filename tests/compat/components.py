@@ -22,6 +22,7 @@ from airflow import __version__ as airflow_version
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from tests.progress import wait_until
+from tests.system.api import request_json
 from tests.system.processes import Guard, ask_to_stop
 from tests.system.stack import UNHURRIED
 
@@ -77,6 +78,13 @@ class Airflow:
         self.states(dag_id, run_id)
         rows = self._rows("select state, '' from dag_run where dag_id = ? and run_id = ?", dag_id, run_id)
         return next((state for state, _ in rows if state in ("success", "failed")), None)
+
+    def answer(self, dag_id: str, task_id: str, choice: str) -> None:
+        """Answer the question of a task, as its page does. Before Airflow 3.3 even an administrator needs a token."""
+        url = f"http://127.0.0.1:{self.port}"
+        token = request_json("GET", f"{url}/auth/token")["access_token"]
+        asked = f"{url}/api/v2/dags/{dag_id}/dagRuns/first/taskInstances/{task_id}/-1/hitlDetails"
+        request_json("PATCH", asked, {"chosen_options": [choice]}, token=token)
 
     def log(self) -> str:
         """Return the end of what the components have printed, and of what the tasks have logged."""

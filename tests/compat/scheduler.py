@@ -19,7 +19,6 @@ from packaging.version import Version
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from tests.compat.components import Airflow
 from tests.progress import longer_and_longer, wait_until
-from tests.system.api import AirflowApi
 
 OWN_DAGS = Path(__file__).parent / "dags"
 EXAMPLES = Path(__file__).resolve().parents[2] / "dags_examples"
@@ -96,8 +95,7 @@ def test_the_example_of_an_approval_asks_and_goes_on(airflow: Airflow, gateway: 
     heard = r"Received executor event with state success for task instance [^\n]*task_id='approve'"
     # To Airflow a task that goes on before its scheduler knows that it paused has failed.
     wait_until("the scheduler", lambda: re.search(heard, airflow.printed()), sign=airflow.printed)
-    answer = "/dags/approval_by_sms/dagRuns/first/taskInstances/approve/-1/hitlDetails"
-    AirflowApi(f"http://127.0.0.1:{airflow.port}").call("PATCH", answer, {"chosen_options": ["Approve"]})
+    airflow.answer("approval_by_sms", "approve", "Approve")
     assert ended(airflow, "approval_by_sms") == "success", airflow.log()
     assert airflow.states("approval_by_sms") == {"approve": "success", "deploy": "success"}
     assert texts(gateway, "approval_by_sms") == [

@@ -27,17 +27,19 @@ class ApiError(Exception):
         self.status = status
 
 
-def request_json(method: str, url: str, payload: object = None) -> Any:
+def request_json(method: str, url: str, payload: object = None, *, token: str = "") -> Any:
     """
     Send one request and return the decoded JSON answer, None when it is empty.
 
+    :param token: For ``Authorization``, where the server wants one.
     :raises ApiError: The answer was not a success, or the server is gone, or silent for :data:`SILENCE_SECONDS`.
     """
     request = urllib.request.Request(
         url,
         method=method,
         data=None if payload is None else json.dumps(payload).encode(),
-        headers={"Content-Type": "application/json", "Accept": "application/json"},
+        headers={"Content-Type": "application/json", "Accept": "application/json"}
+        | ({"Authorization": f"Bearer {token}"} if token else {}),
     )
     try:
         with _opener.open(request, timeout=SILENCE_SECONDS) as response:
