@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.environment import without_traces
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 DISTRIBUTION = "airflow-provider-messaggisms"
@@ -106,11 +107,9 @@ def run(*command: str | Path, folder: Path, seconds: float = 900, **variables: s
 
     :raises CellError: It failed, or took too long.
     """
-    traces = re.compile("VIRTUAL_ENV|VENV.*|PYTHONPATH|PYTHONDONTWRITEBYTECODE|PYTEST_.*|MAKE.*|MFLAGS|.*AIRFLOW.*")
-    inherited = {name: value for name, value in os.environ.items() if not traces.fullmatch(name)}
     try:
         done = subprocess.run(
-            command, cwd=folder, env=inherited | variables, text=True, timeout=seconds,
+            command, cwd=folder, env=without_traces(**variables), text=True, timeout=seconds,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:

@@ -20,6 +20,7 @@ from types import TracebackType
 
 import psutil
 
+from tests.environment import without_traces
 from tests.progress import NoSignOfLifeError, wait_until
 from tests.system.api import AirflowApi
 from tests.system.home import Home
@@ -170,7 +171,7 @@ class AirflowStack:
         with self.home.log_file(log_name).open(mode) as log:
             return self._guard.start(
                 [sys.executable, "-m", "airflow", *arguments],
-                environment={**_inherited_environment(), **self._settings},
+                environment={**_environment(), **self._settings},
                 folder=self.home.folder,
                 log=log,
             )
@@ -206,12 +207,10 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _inherited_environment() -> dict[str, str]:
-    """Return this process's environment without what would change what Airflow or Python does."""
-    unwanted = {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME"}
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW") and k not in unwanted}
+def _environment() -> dict[str, str]:
+    """Return what every component gets: this Python first on the path, and no proxy for its own addresses."""
     local = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
-    return {**kept, **local, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"}
+    return without_traces(**local, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
 
 
 def _airflow_settings(home: Path, dags_folder: Path, url: str) -> dict[str, str]:
