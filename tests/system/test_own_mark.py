@@ -17,7 +17,7 @@ from tests.progress import wait_until
 from tests.system.api import DagRun
 from tests.system.stack import QUICK_HEARTBEATS, AirflowStack
 
-SEND, ALARM = "shared_account", "made_again"
+SEND, ALARM = "shared_account", "shared_alarm"
 RUN_ID = "nightly__2026-12-25"
 
 PHONES = [f"+39-349777000{number}" for number in (1, 2, 3)]
