@@ -93,6 +93,8 @@ LAYERS = (
     {"sending.send_arguments", "sending.sending_operator", "waiting.credit_sensor", "waiting.waiting_operator"},
     # What a DAG author imports.
     {"notifications", "operators", "sensors"},
+    # What a worker imports.
+    {"preload"},
 )
 
 HTTP = {"aiohttp", "httpx", "requests", "urllib3", "yarl"}
@@ -224,6 +226,15 @@ def test_each_library_has_its_few_users(name: str) -> None:
 @pytest.mark.parametrize("name", CLIENT)
 def test_no_module_imports_a_heavy_library_at_once(name: str) -> None:
     assert not {one.module for one in imports(name) if one.at_once and one.top in HEAVY}
+
+
+@pytest.mark.parametrize("name", ["notifications", "operators", "sensors"])
+def test_parsing_a_dag_imports_no_client_and_no_metrics(name: str) -> None:
+    reached, ahead = set(), {name}
+    while ahead:
+        reached |= ahead
+        ahead = {other for one in ahead for other in ours(one, only_at_once=True)} - reached
+    assert not reached & {"clients", "hooks", "metrics"}
 
 
 @pytest.mark.parametrize("name", sorted(WITHOUT_AIRFLOW))
