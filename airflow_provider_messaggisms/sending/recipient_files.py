@@ -109,7 +109,7 @@ class RecipientFile:
         rows = self._rows({*self._used, *names_of_airflow})
         for count, (line, number, fields) in enumerate(rows, start=1):
             if names_of_airflow:
-                check_no_clash(names_of_airflow, fields)
+                check_no_clash(names_of_airflow, [name for name, value in fields.items() if value != ""])
             recipient = self._check.add_row(line, number, fields)
             if recipient is not None:
                 self.tally.add(recipient.fields)

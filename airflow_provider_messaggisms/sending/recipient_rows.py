@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from itertools import chain, islice
@@ -83,7 +83,7 @@ def _csv_rows(lines: Iterator[str], names: Collection[str], number_column: str) 
             raise ConfigurationError(f"recipients_path, line {begins}: the column {name!r} is there twice")
     number = columns.index(number_column)
     fields = [(columns.index(name), name) for name in names if name in columns and name != number_column]
-    rows = csv.reader(table.lines, delimiter=table.delimiter, strict=True)
+    rows = _reader(table.lines, table.delimiter, strict=True)
     try:
         next(rows)  # the header once more
         begins += rows.line_num
@@ -93,7 +93,7 @@ def _csv_rows(lines: Iterator[str], names: Collection[str], number_column: str) 
                 if _is_blank(row):
                     continue
                 _check_width(row, columns, line)
-            yield line, row[number], {name: _cell(row[i]) for i, name in fields if row[i]}
+            yield line, row[number], {name: _cell(row[i]) for i, name in fields}
     except csv.Error as error:
         raise ConfigurationError(f"recipients_path, line {begins}: broken CSV ({error})") from None
 
@@ -107,8 +107,13 @@ def _check_width(row: list[str], columns: list[str], line: int) -> None:
 
 def _cell(text: str) -> str:
     """Read ``="0123"`` as Excel does: people write texts so, to keep their zeros."""
-    is_formula = text[0] == "=" and text[1:2] == text[-1] == '"' and '"' not in text[2:-1]
+    is_formula = text[:2] == '="' and text[-1] == '"' and '"' not in text[2:-1]
     return text[2:-1] if is_formula else text
+
+
+def _reader(lines: Iterable[str], delimiter: str, *, strict: bool = False) -> Any:
+    # A blank before a quoted cell must not end the quoting: 1, "Rossi, Anna"
+    return csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=strict)
 
 
 def _is_blank(row: list[str]) -> bool:
@@ -133,7 +138,7 @@ def _table(lines: Iterator[str], number_column: str) -> _Table:
 
 def _header(lines: Sequence[str], delimiter: str) -> list[str]:
     try:
-        return [field_name(column) for column in next(csv.reader(lines, delimiter=delimiter), [])]
+        return [field_name(column) for column in next(_reader(lines, delimiter), [])]
     except csv.Error:
         return []
 

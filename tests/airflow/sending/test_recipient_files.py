@@ -73,6 +73,7 @@ ANNA_AND_BEN = [("+39-3491234567", {"name": "Anna"}), ("+39-3491234568", {"name"
         "number,name\n\u200b,\u200b\n+393491234567,Anna\n+393491234568,Ben\n",
         "number,name\n'+393491234567,Anna\n'+393491234568,Ben\n",
         '"number","name"\n"=""+393491234567""","=""Anna"""\n="+393491234568",="Ben"\n',
+        'number, "name, short", "name"\n+393491234567, "a, b", "Anna"\n"+393491234568", , "Ben"\n',
     ],
     ids=[
         "plain",
@@ -106,6 +107,7 @@ ANNA_AND_BEN = [("+39-3491234567", {"name": "Anna"}), ("+39-3491234568", {"name"
         "a row of invisible blanks",
         "apostrophes that keep numbers from being calculated with",
         "texts as formulas, so that Excel keeps their zeros",
+        "blanks before cells in quotes",
     ],
 )
 def test_a_csv_file_gives_numbers_and_the_fields_that_the_text_uses(content: str, tmp_path: Path) -> None:
@@ -173,6 +175,7 @@ def test_a_bad_row_is_named_by_its_line(content: str, error: str, tmp_path: Path
         ("number,name\n+393491234567,Anna\nTotale,1\n", r"line 3: \*\*\* is not one telephone number"),
         ("number,name\n02 1234567-8,Anna\n", r"line 2: .* holds more than one number"),
         ("number,name\nnan,Anna\n", r"line 2: the number is missing \('nan'\)$"),
+        ("number,name\n+393491234567,\n", r"line 2 \(\+39-\*{7}567\); .* \(it is blank\)$"),
         ("number,name\n+393491234567,\u00a0\n", r"line 2 \(\+39-\*{7}567\); .* \(it is blank\)$"),
         ("number,name\n+393491234567,nan\n", r"line 2 .* \(it holds 'nan', which stands for a missing value\)$"),
         ("number,name\n+393491234567,#N/D\n", r"line 2 .* \(it holds '#N/D', which stands for a missing value\)$"),
