@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from urllib.parse import quote
 from tests.progress import SILENCE_SECONDS, wait_until
 
 FINISHED = frozenset({"success", "failed"})
+READ_TRIES = 10
 
 # Loopback only: ignore a proxy that the environment names.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -84,21 +86,18 @@ class AirflowApi:
         return answer
 
     def read(self, path: str) -> tuple[int, str]:
-        """
-        Return the status and the whole text of the answer to GET ``path``, of a refusal too.
-
-        :raises NoSignOfLifeError: It answers with nothing but 500 or 503.
-        """
-
-        def answered() -> tuple[int, str] | None:
+        """Return the status and the whole text of the answer to GET ``path``, of a refusal too."""
+        for _ in range(READ_TRIES):  # a 500 or 503 may be SQLite's database, which is locked for a moment
             self.check()
             try:
                 with _opener.open(f"{self.url}{path}", timeout=SILENCE_SECONDS) as response:
                     return response.status, response.read().decode()
             except urllib.error.HTTPError as error:
-                return None if error.code in (500, 503) else (error.code, error.read().decode())
-
-        return wait_until(f"an answer to GET {path}", answered, every_seconds=0.5)
+                status, text = error.code, error.read().decode(errors="replace")
+            if status not in (500, 503):
+                break
+            time.sleep(0.5)
+        return status, text
 
     def create(self, kind: str, value: dict[str, Any]) -> None:
         """

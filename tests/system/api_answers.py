@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import count, product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 import yaml  # type: ignore[import-untyped,unused-ignore]
@@ -46,6 +46,12 @@ class Endpoint:
         """The names of the parameters in the path."""
         return re.findall(r"{(\w+)}", self.path)
 
+    def filled(self, values: Mapping[str, Sequence[str]]) -> Iterator[str]:
+        """Give its paths with all combinations of *values*; none if one of its parameters has no value."""
+        for combination in product(*(values.get(name, ()) for name in self.parameters)):
+            quoted = (quote(value, safe="") for value in combination)
+            yield self.path.format_map(dict(zip(self.parameters, quoted, strict=True)))
+
 
 def endpoints() -> Iterator[Endpoint]:
     """Read Airflow's descriptions."""
@@ -57,32 +63,48 @@ def endpoints() -> Iterator[Endpoint]:
                 yield Endpoint(path, frozenset(options))
 
 
-def values_of(run: DagRun, task_ids: Sequence[str], more: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+def api_answers(run: DagRun, task_ids: Iterable[str], more: Mapping[str, Sequence[str]]) -> Iterator[ApiAnswer]:
     """
-    Return what can stand for each parameter.
+    Ask each endpoint that can be filled; lists to their last page.
 
     :param task_ids: The tasks to ask about.
-    :param more: Further values, such as the ids of connections.
+    :param more: What can stand for further parameters, such as the ids of connections.
     """
+    known = {name: [value] for name, value in _of_run(run).items()} | more
+    each = {task_id: known | _of_task(run, task_id) for task_id in task_ids}
+    is_over = run.state() in FINISHED
+    for endpoint in endpoints():
+        if "/auth/" in endpoint.path or (endpoint.path.endswith("/wait") and not is_over):
+            continue  # the one answers with a page for people, the other at the end of the run
+        for values in each.values() if "task_id" in endpoint.parameters else [known]:
+            for path in endpoint.filled(values):
+                yield from (ApiAnswer(endpoint.path, *answer) for answer in _pages(run, path, endpoint.options))
+
+
+def _of_run(run: DagRun) -> dict[str, str]:
     return {
-        "dag_id": [run.dag_id],
-        "dag_run_id": [run.run_id],
-        "run_id": [run.run_id],
-        "task_id": task_ids,
-        "map_index": ["-1"],
-        "try_number": ["1"],
-        "task_try_number": ["1"],
-        "version_number": ["1"],
-        "pool_name": ["default_pool"],
-        "xcom_key": _keys(run, task_ids, "xcomEntries", "xcom_entries"),
-        "key": _keys(run, task_ids, "state-store", "task_state_store"),
-        **more,
+        "dag_id": run.dag_id,
+        "dag_run_id": run.run_id,
+        "run_id": run.run_id,
+        "map_index": "-1",
+        "try_number": "1",
+        "task_try_number": "1",
+        "version_number": "1",
+        "pool_name": "default_pool",
     }
 
 
-def api_answers(run: DagRun, values: Mapping[str, Sequence[str]]) -> Iterator[ApiAnswer]:
-    """Ask each endpoint that *values* can fill with all their combinations; lists to their last page."""
-    options = {
+def _of_task(run: DagRun, task_id: str) -> dict[str, Sequence[str]]:
+    def keys(what: str, name: str) -> list[str]:
+        task = f"/dags/{quote(run.dag_id)}/dagRuns/{quote(run.run_id)}/taskInstances/{quote(task_id)}"
+        return [entry["key"] for entry in run.api.call("GET", f"{task}/{what}?limit={PAGE}")[name]]
+
+    stored = {"xcom_key": keys("xcomEntries", "xcom_entries"), "key": keys("state-store", "task_state_store")}
+    return {"task_id": [task_id], **stored}
+
+
+def _pages(run: DagRun, path: str, options: Collection[str]) -> Iterator[tuple[int, str]]:
+    wanted = {
         "dag_id": run.dag_id,
         "full_content": "true",
         "interval": "1",
@@ -90,36 +112,10 @@ def api_answers(run: DagRun, values: Mapping[str, Sequence[str]]) -> Iterator[Ap
         "run_ids": run.run_id,
         "start_date": "2020-01-01T00:00:00Z",
     }
-    is_over = run.state() in FINISHED
-    for endpoint in endpoints():
-        if "/auth/" in endpoint.path or not all(values.get(name) for name in endpoint.parameters):
-            continue
-        if endpoint.path.endswith("/wait") and not is_over:
-            continue  # it answers at the end of the run
-        for combination in product(*(values[name] for name in endpoint.parameters)):
-            path = endpoint.path.format_map(dict(zip(endpoint.parameters, map(_quoted, combination), strict=True)))
-            known = {name: value for name, value in options.items() if name in endpoint.options}
-            yield from (ApiAnswer(endpoint.path, *answer) for answer in _pages(run, path, known))
-
-
-def _pages(run: DagRun, path: str, options: Mapping[str, str]) -> Iterable[tuple[int, str]]:
-    offset = 0
-    while True:
-        query = urlencode({**options, "offset": str(offset)} if offset else options)
-        status, text = run.api.read(f"{path}?{query}")
+    query = {name: value for name, value in wanted.items() if name in options}
+    for offset in count(0, PAGE):
+        status, text = run.api.read(f"{path}?{urlencode(query | {'offset': str(offset)} if offset else query)}")
         yield status, text
         total = re.search(r'"total_entries":\s*(\d+)', text)
-        offset += PAGE
-        if total is None or "limit" not in options or int(total[1]) <= offset:
+        if total is None or "limit" not in options or int(total[1]) <= offset + PAGE:
             return
-
-
-def _keys(run: DagRun, task_ids: Iterable[str], what: str, name: str) -> list[str]:
-    """Return under which keys the tasks keep something."""
-    tasks = f"/dags/{quote(run.dag_id)}/dagRuns/{quote(run.run_id)}/taskInstances"
-    listed = (run.api.call("GET", f"{tasks}/{quote(task_id)}/{what}?limit={PAGE}") for task_id in task_ids)
-    return sorted({entry["key"] for page in listed for entry in page[name]})
-
-
-def _quoted(value: Any) -> str:
-    return quote(str(value), safe="")

@@ -22,7 +22,7 @@ from cryptography.fernet import Fernet
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from tests.progress import wait_until
 from tests.system.api import DagRun
-from tests.system.api_answers import ApiAnswer, api_answers, endpoints, values_of
+from tests.system.api_answers import ApiAnswer, api_answers, endpoints
 from tests.system.conftest import API_KEY, TOKEN
 from tests.system.stack import AirflowStack
 
@@ -155,7 +155,7 @@ def _asked(run: DagRun, task_ids: list[str]) -> list[ApiAnswer]:
     """Ask all of Airflow's API about the run's tasks, its connections and its Variables."""
     connections = [f"canary_{name}" for name in CONNECTIONS]
     more = {"connection_id": connections, "variable_key": ["canary_stuck", "canary_text"]}
-    return list(api_answers(run, values_of(run, task_ids, more)))
+    return list(api_answers(run, task_ids, more))
 
 
 def _traces(answers: Iterable[ApiAnswer]) -> Iterator[Trace]:
