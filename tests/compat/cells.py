@@ -43,16 +43,14 @@ class Release:
 
     :param version: Its number.
     :param day: What the index had before that day is installed: the day after its release, or after its constraints
-        were last renewed (2.11.2 and 3.1.8). Empty for no limit.
+        were last renewed (2.11.2, 3.1.8 and 3.3.2). Empty for no limit.
     :param pythons: The versions of Python that it allows.
-    :param pins: What its constraints file says where that is older than the newest of that day.
     :param lifted: Requirements that its own constraints are too old for; see ``docs/versions.md``.
     """
 
     version: str
     day: str
     pythons: Sequence[str]
-    pins: Sequence[str] = ()
     lifted: Sequence[str] = ()
 
 
@@ -61,7 +59,7 @@ RELEASES = (
     Release("3.0.6", "2025-08-30", PYTHONS[:2], lifted=(f"{COMMON_COMPAT}==1.14.2",)),
     Release("3.1.8", "2026-03-29", PYTHONS[:3]),
     Release("3.2.2", "2026-05-30", PYTHONS),
-    Release("3.3.2", "2026-09-18", PYTHONS, pins=(f"{COMMON_COMPAT}==1.20.0",)),
+    Release("3.3.2", "2026-09-30", PYTHONS),
     Release("newest", "", PYTHONS),
     Release(LOWEST, "2026-03-29", PYTHONS[:1]),
 )
@@ -145,7 +143,7 @@ class Environment:
         if version == LOWEST:
             return  # the wheel brings it
         airflow = "apache-airflow" if version == "newest" else f"apache-airflow=={version}"
-        self._install(airflow, SMTP, *self._release.pins, *self._limit())
+        self._install(airflow, SMTP, *self._limit())
         if self._release.lifted:
             self._install(*self._release.lifted)
 
