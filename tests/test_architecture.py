@@ -60,6 +60,7 @@ LAYERS = (
     },
     {
         "alarms.alarm",
+        "alarms.alarm_templates",
         "alarms.callback_log",
         "alarms.deduplication",
         "alarms.reporting",
@@ -70,6 +71,7 @@ LAYERS = (
     },
     {"tokens"},
     {"clients", "connection"},
+    {"call_runner"},
     {
         "hooks",
         "sending.due_time",

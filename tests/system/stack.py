@@ -233,7 +233,8 @@ def _airflow_settings(home: Path, dags_folder: Path, url: str) -> dict[str, str]
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         # SQLite waits 5 seconds for a lock, unless told otherwise; after that Airflow answers with a 500.
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=120",
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+        # Files that do not change are read once. To read all of them every few seconds would cost half a core.
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
         # macOS ends a forked process that touches its frameworks, unless told that this is known.
         "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
