@@ -429,8 +429,9 @@ def test_a_utf_16_file_without_its_mark_is_recognised(tmp_path: Path) -> None:
 
 def test_a_utf_16_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
-    path.write_bytes("number,name\n+393491234567,Anna\n".encode("utf-16")[:-1])
-    with pytest.raises(ConfigurationError, match=r"^recipients_path: .*people.csv is not UTF-16 after line \d"):
+    rows = "".join(f"+39349{i:07},Name\n" for i in range(600))
+    path.write_bytes(f"number,name\n{rows}+393481234567,Anna\n".encode("utf-16")[:-1])
+    with pytest.raises(ConfigurationError, match=r"^recipients_path: .*people.csv is not UTF-16 after line 601; save"):
         people(path)
 
 
