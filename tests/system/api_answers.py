@@ -70,8 +70,8 @@ def api_answers(run: DagRun, task_ids: Iterable[str], more: Mapping[str, Sequenc
     :param task_ids: The tasks to ask about.
     :param more: What can stand for further parameters, such as the ids of connections.
     """
-    known = {name: [value] for name, value in _of_run(run).items()} | more
-    each = {task_id: known | _of_task(run, task_id) for task_id in task_ids}
+    known = {**{name: [value] for name, value in _of_run(run).items()}, **more}
+    each = {task_id: {**known, **_of_task(run, task_id)} for task_id in task_ids}
     is_over = run.state() in FINISHED
     for endpoint in endpoints():
         if "/auth/" in endpoint.path or (endpoint.path.endswith("/wait") and not is_over):
