@@ -101,12 +101,13 @@ def _row(release: Release, python: str, workplace: Path, wheel: Path, columns: l
     except CellError as error:
         _show(release, python, "install", error)
         return [release.version, python, "FAILED", *[MISSING] * len(columns)]
-    common = environment.versions()[COMMON_COMPAT]
-    installed = f"{OK}, common-compat {common}{' (lifted)' if release.lifted else ''}"
+    versions = environment.versions()
+    installed = f"{OK}, common-compat {versions[COMMON_COMPAT]}{' (lifted)' if release.lifted else ''}"
     print(f"{release.version}/{python}: installed in {time.monotonic() - since:.0f} s", flush=True)
     results = [_tested(environment, release, python, workplace / "project", column) for column in columns]
     shutil.rmtree(environment.folder)
-    version = f"newest ({before['apache-airflow']})" if release.version == "newest" else release.version
+    airflow = versions["apache-airflow"]
+    version = airflow if release.version == airflow else f"{release.version} ({airflow})"
     return [version, python, installed, *results]
 
 

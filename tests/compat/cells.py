@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,15 @@ def chosen(cells: str) -> list[tuple[Release, str]]:
     ]
 
 
+def needed_by(wheel: Path) -> list[str]:
+    """Return what a wheel says it needs, its extras included."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        lines = archive.read(name).decode().partition("\n\n")[0].splitlines()
+    needed = [line.removeprefix("Requires-Dist: ") for line in lines if line.startswith("Requires-Dist: ")]
+    return [requirement.partition(";")[0].strip() for requirement in needed]
+
+
 def interpreter(python: str) -> str | None:
     """Find a Python of this minor version on the machine: on the PATH, or among those of pyenv."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
@@ -154,8 +164,9 @@ class Environment:
         :raises CellError: That needs another version of something that is there.
         """
         if self._release.version == LOWEST:
-            wanted = f"{DISTRIBUTION}[emulator] @ {wheel.as_uri()}"
-            self._install(wanted, "--resolution", "lowest-direct", *self._limit())
+            # Named one by one: to uv, what a wheel needs is not direct.
+            self._install(*needed_by(wheel), "--resolution", "lowest-direct", *self._limit())
+            self._install(wheel, "--no-deps")
         else:
             self._install(f"{DISTRIBUTION} @ {wheel.as_uri()}", *self._pinned())
 

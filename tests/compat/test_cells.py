@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 
-from tests.compat.cells import LOWEST, chosen
+from tests.compat.cells import LOWEST, chosen, needed_by
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CELLS = {f"{release.version}/{python}" for release, python in chosen("")}
@@ -33,6 +34,13 @@ def test_the_docs_say_of_every_cell_what_came_of_it() -> None:
     assert [f"{row[0].split(' ')[0]}/{row[1]}" for row in rows] == [
         f"{release.version}/{python}" for release, python in chosen("")
     ]
+
+
+def test_what_a_wheel_needs_is_read_from_it(tmp_path: Path) -> None:
+    needs = 'Name: it\nRequires-Dist: one>=1.2\nRequires-Dist: two>=3; extra == "more"\n\nRequires-Dist: prose'
+    with zipfile.ZipFile(tmp_path / "it.whl", "w") as archive:
+        archive.writestr("it-1.dist-info/METADATA", needs)
+    assert needed_by(tmp_path / "it.whl") == ["one>=1.2", "two>=3"]
 
 
 def test_a_choice_names_a_release_or_one_of_its_pythons() -> None:

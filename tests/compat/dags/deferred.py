@@ -12,5 +12,9 @@ from airflow_provider_messaggisms.sensors import MessaggiSmsDeliverySensor
 with DAG("deferred", schedule=None):
     send = MessaggiSmsSendOperator(task_id="send", sender="Airflow", recipients="+39 349 123 4567", body="Hello")
     MessaggiSmsDeliverySensor(
-        task_id="wait", message_id=send.output, poke_interval=1, timeout=timedelta(minutes=10), deferrable=True
+        task_id="wait",
+        message_id=send.output,  # type: ignore[arg-type]
+        poke_interval=1,
+        timeout=timedelta(minutes=10),
+        deferrable=True,
     )
