@@ -169,7 +169,7 @@ class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
             self._check_arguments()
 
     @classmethod
-    def partial(cls, **kwargs: Any) -> Any:  # type: ignore[override]
+    def partial(cls, **kwargs: Any) -> Any:
         """
         Begin a mapped task as Airflow does.
 
