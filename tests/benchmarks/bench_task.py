@@ -5,10 +5,9 @@ Each measurement is a task instance under Airflow's own supervisor, as a worker 
 which reads the DAG file, runs the task and ends. The execution API and the gateway are stand-ins that answer at once;
 the gateway speaks TLS, and the list of authorities is as long as in real life. It is a first try of a send that works.
 The two tasks take turns, and what a send costs is the difference within a round.
+Then all again in a worker that has imported ``airflow_provider_messaggisms.preload``: its tasks are forks of it.
 
 Airflow 3.3 only: the supervisor and its client are Airflow's internals.
-
-Then all again in a worker that has imported ``airflow_provider_messaggisms.preload``: its tasks are forks of it.
 
 Targets: in that worker, CPU over an empty task at most half of what it was before it was first measured, as a share of
 the empty task's, for machines differ; sends at 0.8 of the rate of empty tasks, by the CPU of the task and of its
