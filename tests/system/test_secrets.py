@@ -43,7 +43,6 @@ ENDS = {
     "credit": "failed",
 }
 
-
 CONNECTIONS = ("account", "token", "wrong_key", "wrong_token")
 
 RUN = "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}"
