@@ -77,10 +77,10 @@ test-compat: ## Try the wheel beside each Airflow and Python that is supported, 
 	@$(SET_UP)
 	exec $(call in,$(VENV)) tests.compat $(if $(CELLS),--cells "$(CELLS)") $(if $(COLUMNS),--columns "$(COLUMNS)")
 
-# Such as SCENES="workers waits"; without it all that tests/cluster knows.
+# Such as SCENES="workers waits" and SENDS=40; without them all that tests/cluster knows, with 100 sends a scene.
 test-cluster: ## Try the promises on a cluster (PostgreSQL, Redis, Celery) whose parts are killed; takes long
 	@sh .ci/venv $(VENV_CLUSTER) --extra emulator --group test --group lint --group airflow3 --group cluster
-	@exec $(call in,$(VENV_CLUSTER)) tests.cluster $(if $(SCENES),--scenes "$(SCENES)")
+	@exec $(call in,$(VENV_CLUSTER)) tests.cluster $(if $(SCENES),--scenes "$(SCENES)") $(if $(SENDS),--sends $(SENDS))
 
 lint: ## Check style, format and types
 	@$(SET_UP)

@@ -49,7 +49,7 @@ SCENES: Mapping[str, tuple[Scene, ...]] = {
 
 def main() -> int:
     """Run the chosen scenes; return 1 if anything does not hold."""
-    chosen = _arguments()
+    asked = _arguments()
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, lambda number, frame: sys.exit(128 + number))
     rows: list[list[str]] = []
@@ -57,8 +57,8 @@ def main() -> int:
     folder.chmod(0o711)  # the servers run as another user
     held = False
     try:
-        with running_cluster(folder) as cluster:
-            results = [_played(cluster, scene, rows) for name in chosen for scene in SCENES[name]]
+        with running_cluster(folder, sends=asked.sends) as cluster:
+            results = [_played(cluster, scene, rows) for name in asked.scenes for scene in SCENES[name]]
             held = all(results)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -69,21 +69,27 @@ def main() -> int:
     return 0 if held else 1
 
 
-def _arguments() -> list[str]:
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make test-cluster", description=__doc__)
-    parser.add_argument("--scenes", default=" ".join(SCENES), help=f"some of: {', '.join(SCENES)}; default all")
-    chosen: list[str] = parser.parse_args().scenes.split()
-    if unknown := set(chosen) - set(SCENES):
-        parser.error(f"SCENES: {', '.join(sorted(unknown))}: expected some of {', '.join(SCENES)}")
-    return chosen
+    known = ", ".join(SCENES)
+    parser.add_argument("--scenes", default=list(SCENES), type=str.split, help=f"some of: {known}; default all")
+    parser.add_argument("--sends", default=100, type=int, help="how many sends a scene has; default 100")
+    asked = parser.parse_args()
+    if unknown := set(asked.scenes) - set(SCENES):
+        parser.error(f"SCENES: {', '.join(sorted(unknown))}: expected some of {known}")
+    return asked
 
 
 def _played(cluster: Cluster, scene: Scene, rows: list[list[str]]) -> bool:
-    """Play a scene on an empty gateway; return whether all held."""
+    """Play a scene on an empty gateway; return whether all held. One that cannot go on does not hold."""
     since = time.monotonic()
     cluster.gateway.reset(credit=100_000)
     print(f"... {scene.__name__.replace('_', ' ')}", flush=True)
-    result = scene(cluster)
+    try:
+        result = scene(cluster)
+    except Exception as error:  # noqa: BLE001 (the other scenes go on)
+        result = Comparison(complaints=[f"{type(error).__name__}: {error}"])
+        cluster.recover()
     row = [
         scene.__name__.replace("_", " "),
         "ok" if result.held else "FAILED",

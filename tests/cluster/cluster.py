@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import psutil
 
@@ -63,12 +64,19 @@ class Cluster:
     :param gateway: The emulator, where the phones are.
     :param servers: PostgreSQL and Redis.
     :param folder: For files that a scene makes.
+    :param sends: How many tasks a scene of sends has.
     """
 
     stack: AirflowStack
     gateway: Gateway
     servers: Servers
     folder: Path
+    sends: int
+
+    @property
+    def all_components(self) -> tuple[str, ...]:
+        """The parts of Airflow by name."""
+        return tuple(_components(self.folder))
 
     def kill(self, component: str) -> None:
         """End a component and all that it started, as a loss of power does."""
@@ -81,8 +89,10 @@ class Cluster:
         """End a worker, but not the processes of its tasks: they live on as orphans. Return how many there are."""
         leader = self.stack.components.pop(worker)
         main = psutil.Process(leader.pid)
+        main.suspend()  # from now on none of them starts another
         supervisors = main.children()
-        main.suspend()
+        for supervisor in supervisors:
+            supervisor.suspend()
         tasks = [task for supervisor in supervisors for task in supervisor.children()]
         for process in [main, *supervisors]:
             process.kill()
@@ -96,13 +106,22 @@ class Cluster:
             self.stack.start(component)
         self.wait_until_healthy(since)
 
+    def recover(self) -> None:
+        """After a scene that could not go on: start what it killed and end its runs, lest they meet the next scene."""
+        for component in self.all_components:
+            if component not in self.stack.components:
+                self.stack.start(component)
+        for state in ("queued", "running"):
+            for run in self.stack.api.call("GET", f"/dags/~/dagRuns?state={state}")["dag_runs"]:
+                path = f"/dags/{run['dag_id']}/dagRuns/{quote(run['dag_run_id'])}"
+                self.stack.api.call("PATCH", path, {"state": "failed"})
+
     def restart_everything(self) -> None:
         """Kill all of Airflow, restart PostgreSQL and Redis, and start Airflow again."""
-        components = list(self.stack.components)
-        for component in components:
+        for component in self.all_components:
             self.kill(component)
         self.servers.restart()
-        self.restart(*components)
+        self.restart(*self.all_components)
 
     def wait_until_healthy(self, since: datetime) -> None:
         """Return when each part of Airflow has reported itself healthy after ``since``."""
@@ -120,11 +139,12 @@ _PARTS = frozenset({"metadatabase", "scheduler", "dag_processor", "triggerer"})
 
 
 @contextmanager
-def running_cluster(folder: Path) -> Iterator[Cluster]:
+def running_cluster(folder: Path, *, sends: int) -> Iterator[Cluster]:
     """
     Run it until the context ends.
 
     :param folder: An empty folder that all users of the machine may enter.
+    :param sends: How many tasks a scene of sends has.
     """
     with ExitStack() as exits:
         gateway = exits.enter_context(running_gateway(folder / "emulator.log"))
@@ -141,7 +161,7 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
         exits.enter_context(stack)
         for dag in DAGS.glob("*.py"):
             stack.wait_for_dag(dag.stem)
-        yield Cluster(stack, gateway, servers, folder)
+        yield Cluster(stack, gateway, servers, folder, sends)
 
 
 def _connections(gateway: Gateway) -> dict[str, str]:
@@ -154,9 +174,6 @@ def _connections(gateway: Gateway) -> dict[str, str]:
 def _addresses(servers: Servers) -> dict[str, str]:
     return {
         "AIRFLOW__CELERY__BROKER_URL": servers.broker_url,
-        "AIRFLOW__CELERY__RESULT_BACKEND": servers.database_url.format(driver="").replace(
-            "postgresql", "db+postgresql"
-        ),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": servers.database_url.format(driver="+psycopg2"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": servers.database_url.format(driver="+asyncpg"),
     }

@@ -17,17 +17,24 @@ FIRST_OF_FILE, RANGES, RECIPIENTS = 3492000000, ("349200", "349201", "349202"), 
 
 
 def a_worker_is_killed_whole(cluster: Cluster) -> Comparison:
-    """100 sends; one worker is killed with its tasks, as by a loss of power. The other one takes over."""
-    result = sends_while(cluster, lambda: cluster.kill("worker-1"))
-    cluster.stack.start("worker-1")
-    return result
+    """Many sends; one worker is killed with its tasks, as by a loss of power, and started again."""
+
+    def kill() -> None:
+        cluster.kill("worker-1")
+        cluster.stack.start("worker-1")
+
+    return sends_while(cluster, kill)
 
 
 def a_killed_worker_leaves_orphans(cluster: Cluster) -> Comparison:
-    """100 sends; one worker is killed, and the tasks that it ran live on without a supervisor."""
+    """Many sends; one worker is killed and started again; the tasks that it ran live on without a supervisor."""
     orphans: list[int] = []
-    result = sends_while(cluster, lambda: orphans.append(cluster.kill_without_tasks("worker-2")))
-    cluster.stack.start("worker-2")
+
+    def kill() -> None:
+        orphans.append(cluster.kill_without_tasks("worker-2"))
+        cluster.stack.start("worker-2")
+
+    result = sends_while(cluster, kill)
     result.notes.append(f"{orphans[0]} orphans")
     return result
 

@@ -15,39 +15,39 @@ from tests.cluster.comparison import Comparison
 from tests.cluster.sends import compared, start_sends
 from tests.system.api import DagRun
 
-TASKS = 100
-
 
 @dataclass(frozen=True)
 class Figures:
     """
-    What 100 mapped tasks took.
+    What mapped tasks took.
 
+    :param tasks: How many there were.
     :param seconds: From the start of the first to the end of the last.
     :param worker_cpu: CPU seconds of both workers, a task.
     :param api_cpu: CPU seconds of the api-server, a task.
     """
 
+    tasks: int
     seconds: float
     worker_cpu: float
     api_cpu: float
 
     def __str__(self) -> str:
-        per_minute = 60 * TASKS / self.seconds
+        per_minute = 60 * self.tasks / self.seconds
         return f"{per_minute:.0f} a minute, worker {self.worker_cpu:.2f} + api-server {self.api_cpu:.2f} CPU s each"
 
 
 def a_send_beside_an_empty_task(cluster: Cluster) -> Comparison:
-    """100 empty tasks, then 100 sends, on two workers of four slots each."""
-    empty = _measured(cluster, "empty", lambda: cluster.stack.api.trigger("empty_tasks"))
+    """Empty tasks, then as many sends, on two workers of four slots each."""
+    empty = _measured(cluster, "empty", lambda: cluster.stack.api.trigger("empty_tasks", {"count": cluster.sends}))
     runs: list[DagRun] = []
 
     def send() -> DagRun:
-        runs.append(start_sends(cluster, TASKS))
+        runs.append(start_sends(cluster))
         return runs[0]
 
     sends = _measured(cluster, "send", send)
-    result = compared(cluster, runs[0], TASKS)
+    result = compared(cluster, runs[0])
     megabytes = {name: memory_megabytes(cluster, name) for name in cluster.stack.components}
     result.notes += [
         f"empty: {empty}",
@@ -70,9 +70,10 @@ def _measured(cluster: Cluster, task_id: str, start: Callable[[], DagRun]) -> Fi
     run.wait()
     tasks = [task for task in run.tasks() if task["task_id"] == task_id]
     return Figures(
+        len(tasks),
         (_last(tasks, "end_date") - _first(tasks, "start_date")).total_seconds(),
-        (_cpu_seconds(cluster, *WORKERS) - workers) / TASKS,
-        (_cpu_seconds(cluster, "api-server") - api) / TASKS,
+        (_cpu_seconds(cluster, *WORKERS) - workers) / len(tasks),
+        (_cpu_seconds(cluster, "api-server") - api) / len(tasks),
     )
 
 

@@ -12,13 +12,13 @@ FIRST_AT, COUNT_AT = 3493011000, 10
 
 
 def database_and_broker_restart(cluster: Cluster) -> Comparison:
-    """100 sends; after the first ten PostgreSQL crashes, Redis ends, and both are started again."""
+    """Many sends; after the first ten PostgreSQL crashes, Redis ends, and both are started again."""
     return sends_while(cluster, cluster.servers.restart)
 
 
 def everything_restarts_before_send_at(cluster: Cluster) -> Comparison:
     """10 sends at one moment; while they wait, all of Airflow, PostgreSQL and Redis are killed and started again."""
-    numbers, moment = phone_numbers(FIRST_AT, COUNT_AT), datetime.now(UTC) + timedelta(seconds=90)
+    numbers, moment = phone_numbers(FIRST_AT, COUNT_AT), datetime.now(UTC) + timedelta(seconds=120)
     run = cluster.stack.api.trigger("at_a_moment", {"numbers": numbers, "at": moment.isoformat()})
     wait_for_tasks(run, "deferred", COUNT_AT)
     cluster.restart_everything()

@@ -12,14 +12,15 @@ from tests.system.api import DagRun
 FIRST = 3491011000
 
 
-def start_sends(cluster: Cluster, count: int = 100, *, conn_id: str = "messaggisms_default") -> DagRun:
+def start_sends(cluster: Cluster, *, conn_id: str = "messaggisms_default") -> DagRun:
     """Start a run of ``many_sends``."""
-    return cluster.stack.api.trigger("many_sends", {"first": FIRST, "count": count, "conn_id": conn_id})
+    wanted = {"first": FIRST, "count": cluster.sends, "conn_id": conn_id}
+    return cluster.stack.api.trigger("many_sends", wanted)
 
 
-def compared(cluster: Cluster, run: DagRun, count: int = 100) -> Comparison:
+def compared(cluster: Cluster, run: DagRun) -> Comparison:
     """Compare such a run with the phones."""
-    return compare(cluster.gateway, run, phone_numbers(FIRST, count))
+    return compare(cluster.gateway, run, phone_numbers(FIRST, cluster.sends))
 
 
 def wait_for_tasks(run: DagRun, state: str, count: int) -> None:
@@ -32,12 +33,10 @@ def wait_for_tasks(run: DagRun, state: str, count: int) -> None:
     wait_until(f"{count} sends that are {state}", enough, sign=run.task_states, every_seconds=0.5)
 
 
-def sends_while(
-    cluster: Cluster, disturb: Callable[[], object], *, count: int = 100, conn_id: str = "messaggisms_default"
-) -> Comparison:
+def sends_while(cluster: Cluster, disturb: Callable[[], object], *, conn_id: str = "messaggisms_default") -> Comparison:
     """Start sends, disturb them after the first tenth, and compare when all have ended."""
-    run = start_sends(cluster, count, conn_id=conn_id)
-    wait_for_tasks(run, "success", count // 10)
+    run = start_sends(cluster, conn_id=conn_id)
+    wait_for_tasks(run, "success", cluster.sends // 10)
     disturb()
     run.wait()
-    return compared(cluster, run, count)
+    return compared(cluster, run)

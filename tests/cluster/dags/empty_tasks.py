@@ -1,10 +1,10 @@
-"""A hundred mapped tasks that do nothing: what a send is measured against."""
+"""As many mapped tasks as a run asks for, that do nothing: what a send is measured against."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import DAG, BaseOperator
+from airflow.sdk import DAG, BaseOperator, Param, task
 
 
 class EmptyTask(BaseOperator):
@@ -20,5 +20,17 @@ class EmptyTask(BaseOperator):
         """Return at once."""
 
 
-with DAG("empty_tasks", schedule=None, catchup=False, max_active_tasks=64):
-    EmptyTask.partial(task_id="empty").expand(argument=list(range(100)))
+with DAG(
+    dag_id="empty_tasks",
+    schedule=None,
+    catchup=False,
+    max_active_tasks=64,
+    params={"count": Param(100, type="integer")},
+):
+
+    @task
+    def numbers(params: Any = None) -> list[int]:
+        """Count."""
+        return list(range(params["count"]))
+
+    EmptyTask.partial(task_id="empty").expand(argument=numbers())

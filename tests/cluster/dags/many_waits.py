@@ -29,7 +29,7 @@ with DAG(
         wait_for_delivery=True,
         deferrable=True,
         poke_interval=10,
-        wait_timeout=timedelta(hours=2),
+        timeout=timedelta(hours=2),
         retries=20,
         retry_delay=timedelta(seconds=3),
     ).expand(recipients=numbers())
