@@ -28,7 +28,7 @@ with DAG(
         body="Hello",
         wait_for_delivery=True,
         deferrable=True,
-        poke_interval=10,
+        poke_interval=15,
         timeout=timedelta(hours=2),
         retries=20,
         retry_delay=timedelta(seconds=3),
