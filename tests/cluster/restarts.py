@@ -18,7 +18,7 @@ def database_and_broker_restart(cluster: Cluster) -> Comparison:
 
 def everything_restarts_before_send_at(cluster: Cluster) -> Comparison:
     """10 sends at one moment; while they wait, all of Airflow, PostgreSQL and Redis are killed and started again."""
-    numbers, moment = phone_numbers(FIRST_AT, COUNT_AT), datetime.now(UTC) + timedelta(seconds=120)
+    numbers, moment = phone_numbers(FIRST_AT, COUNT_AT), datetime.now(UTC) + timedelta(seconds=180)
     run = cluster.stack.api.trigger("at_a_moment", {"numbers": numbers, "at": moment.isoformat()})
     wait_for_tasks(run, "deferred", COUNT_AT)
     cluster.restart_everything()
