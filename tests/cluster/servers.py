@@ -88,7 +88,7 @@ class Servers:
     def __init__(self, guard: Guard, folder: Path) -> None:
         programs = _postgresql_programs()
         port, data = free_port(), _owned(folder / "postgresql")
-        self._make_database = [programs / "createdb", "-h", "127.0.0.1", "-p", str(port), "-U", USER, DATABASE]
+        self._make_database = [str(programs / "createdb"), "-h", "127.0.0.1", "-p", str(port), "-U", USER, DATABASE]
         _run(unprivileged([programs / "initdb", "-D", data, "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync"]))
         # A crash of the process loses nothing without fsync, only one of the machine does.
         settings = ["fsync=off", "max_connections=300", "unix_socket_directories=", "listen_addresses=127.0.0.1"]
