@@ -13,11 +13,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from tests.cluster import alarms, killed_triggerers, killed_workers, load, restarts, troubled_gateway
 from tests.cluster.cluster import Cluster, running_cluster
 from tests.cluster.comparison import Comparison
+from tests.system.processes import ComponentError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -60,6 +62,8 @@ def main() -> int:
         with running_cluster(folder, sends=asked.sends) as cluster:
             results = [_played(cluster, scene, rows) for name in asked.scenes for scene in SCENES[name]]
             held = all(results)
+    except ComponentError as error:
+        print(f"The cluster did not start, or ended. {error}", file=sys.stderr)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     finally:
@@ -73,10 +77,12 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make test-cluster", description=__doc__)
     known = ", ".join(SCENES)
     parser.add_argument("--scenes", default=list(SCENES), type=str.split, help=f"some of: {known}; default all")
-    parser.add_argument("--sends", default=100, type=int, help="how many sends a scene has; default 100")
+    parser.add_argument("--sends", default=100, type=int, help="how many sends a scene has, 20 or more; default 100")
     asked = parser.parse_args()
     if unknown := set(asked.scenes) - set(SCENES):
         parser.error(f"SCENES: {', '.join(sorted(unknown))}: expected some of {known}")
+    if asked.sends < 20:
+        parser.error(f"SENDS: {asked.sends}: expected 20 or more, so that a scene has a middle")
     return asked
 
 
@@ -105,9 +111,14 @@ def _played(cluster: Cluster, scene: Scene, rows: list[list[str]]) -> bool:
 
 def _keep_logs(folder: Path, held: bool) -> None:
     shutil.rmtree(LOGS, ignore_errors=True)
-    if not held:
+    if held:
+        return
+    LOGS.mkdir(parents=True)
+    for log in folder.glob("*.log"):
+        shutil.copy(log, LOGS)
+    with suppress(FileNotFoundError):  # Airflow was not reached
         shutil.copytree(folder / "airflow" / "logs", LOGS, dirs_exist_ok=True)
-        print(f"The logs are in {LOGS}")
+    print(f"The logs are in {LOGS}")
 
 
 def _line(row: list[str]) -> str:
