@@ -109,12 +109,13 @@ dist: ## Build wheel and sdist, twice and the same, and check them
 	@$(SET_UP_RELEASE)
 	@exec env PATH="$(abspath $(VENV_RELEASE))/bin:$$PATH" sh .ci/dist
 
+# --strict: what the index knows no answer about is an error, not "no known vulnerabilities".
 audit: ## Check the workflows, and ask for known vulnerabilities in what is locked (asks the package index about each)
 	@$(SET_UP_RELEASE)
 	@mkdir -p build
 	$(VENV_RELEASE)/bin/zizmor --offline .github/workflows
 	$(call uv,export) --format requirements-txt --no-emit-project --no-annotate > build/locked.txt
-	exec $(call in,$(VENV_RELEASE)) pip_audit --requirement build/locked.txt --require-hashes --disable-pip
+	exec $(call in,$(VENV_RELEASE)) pip_audit --requirement build/locked.txt --require-hashes --disable-pip --strict
 
 sbom: ## Write build/sbom.cdx.json: what the package is made of, as it is locked (CycloneDX)
 	@$(SET_UP_RELEASE)

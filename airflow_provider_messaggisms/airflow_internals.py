@@ -1,5 +1,5 @@
 """
-The private methods of Airflow that this package overrides, each with the reason.
+The private parts of Airflow that this package overrides or uses, each with the reason.
 
 Everything else uses public methods of Airflow's base classes. ``tests/airflow/test_airflow_internals.py`` fails by name
 when Airflow changes one of these.
@@ -72,6 +72,15 @@ class ChoosesPokeIntervals(Sensor):
     def _get_next_poke_interval(self, started_at: Any, run_duration: Callable[[], float], poke_count: int) -> float:
         airflows = super()._get_next_poke_interval(started_at, run_duration, poke_count)
         return self.next_poke_interval(run_duration(), float(airflows))
+
+
+def never_map(begun: Any) -> None:
+    """
+    Tell what ``partial()`` returned that no ``expand()`` follows, because the DAG file fails.
+
+    Otherwise Airflow warns that the task was never mapped, beside the error that says why.
+    """
+    begun._expand_called = True
 
 
 def is_deferral_timeout(error: Exception) -> bool:

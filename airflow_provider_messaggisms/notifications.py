@@ -13,26 +13,23 @@ field, one wrong number among good ones.
 from __future__ import annotations
 
 import copy
-import logging
 import sys
 from collections.abc import Generator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow.providers.common.compat.sdk import BaseNotifier
-from jinja2 import StrictUndefined
 
+from airflow_provider_messaggisms.alarms.alarm_templates import FIELDS, PERSONAL, AlarmTemplates, is_template
 from airflow_provider_messaggisms.alarms.dag_processor import seconds_left
 from airflow_provider_messaggisms.arguments import check_limit
-from airflow_provider_messaggisms.exceptions import ConfigurationError, NotSentError
+from airflow_provider_messaggisms.exceptions import ConfigurationError
 from airflow_provider_messaggisms.gateway.content import MessageContent
 from airflow_provider_messaggisms.gateway.settings import DEFAULT_CONN_ID
-from airflow_provider_messaggisms.personal import Personal, personal_value
-from airflow_provider_messaggisms.personal_templates import PersonalTemplates
+from airflow_provider_messaggisms.personal import personal_value
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from jinja2 import Environment
 
     # They load what a DAG's parse does not need.
     from airflow_provider_messaggisms.alarms.alarm import AlarmRequest
@@ -40,16 +37,10 @@ if TYPE_CHECKING:
     from airflow_provider_messaggisms.alarms.occasion import Occasion
     from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 
-log = logging.getLogger(__name__)
-
 __all__ = ["MessaggiSmsNotifier", "send_messaggisms_notification"]
 
 #: What Airflow 2 passes to a DAG's ``sla_miss_callback``, in this order.
 _SLA_MISS = ("dag", "task_list", "blocking_task_list", "slas", "blocking_tis")
-
-#: The template fields, and those of them that PersonalTemplates renders, in this order.
-_FIELDS = ("messaggisms_conn_id", "recipients", "body", "sender", "alarm_key")
-_PERSONAL = ("recipients", "body")
 
 #: The share of the hand-over after which templates are given up that are not rendered yet.
 _TEMPLATES = 0.9
@@ -64,7 +55,7 @@ _SPARE_SECONDS = 1.0
 _ATTEMPTS = 10
 
 
-class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
+class MessaggiSmsNotifier(AlarmTemplates, BaseNotifier):
     """
     Send an alarm by SMS, as any callback of a task or a DAG, or for a missed deadline.
 
@@ -115,7 +106,7 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
     _refusal: Exception | None = None
     _misnamed: Sequence[Any] = ()
 
-    template_fields: Sequence[str] = _FIELDS
+    template_fields: Sequence[str] = FIELDS
 
     def __init__(
         self,
@@ -161,7 +152,7 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
             raise ConfigurationError(f"timeout_seconds: {str(self.timeout_seconds)[:40]!r} is not from 1 to 300")
         if not self.recipients:
             raise ConfigurationError("recipients: at least one is required")
-        sender = "Airflow" if not self.sender or _is_template(self.sender) else self.sender
+        sender = "Airflow" if not self.sender or is_template(self.sender) else self.sender
         MessageContent(sender=sender, body="x", priority=self.priority, flash=self.flash, test=self.test)
 
     # --- called by Airflow --------------------------------------------------------------------------------------------
@@ -188,7 +179,7 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         except Exception as error:  # noqa: BLE001 (it is raised again, where Airflow can hide the arguments)
             from airflow_provider_messaggisms.alarms.callback_log import raise_unless_it_tells
 
-            others = [getattr(self, name, None) for name in self.template_fields if name not in _PERSONAL]
+            others = [getattr(self, name, None) for name in self.template_fields if name not in PERSONAL]
             await raise_unless_it_tells(error, [self.recipients, self.body, *self._misnamed], others)
 
     def notify(self, context: Context) -> None:
@@ -267,7 +258,7 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         try:
             bounded(lambda: ready.render_template_fields(context), templates, TimeoutError())
         except TimeoutError:
-            ready = ready._as_far_as_rendered(self)
+            ready = ready.as_far_as_rendered(self)
         return ready, context
 
     async def _aprepared(self, context: Context) -> tuple[Self, Context]:
@@ -278,7 +269,7 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         try:
             await abounded(in_thread(ready.render_template_fields, context), templates, TimeoutError())
         except TimeoutError:
-            ready = ready._as_far_as_rendered(self)
+            ready = ready.as_far_as_rendered(self)
         return ready, context
 
     def _copy_for(self, context: Context, handover: Deadline) -> tuple[Self, Context, Deadline]:
@@ -294,55 +285,6 @@ class MessaggiSmsNotifier(PersonalTemplates, BaseNotifier):
         ready._occasion = Occasion(event, _written(self.body), handover)
         return ready, completed(context, event), handover.first(_TEMPLATES)
 
-    def _as_far_as_rendered(self, written: MessaggiSmsNotifier) -> Self:
-        """Copy what is rendered so far; a template that is still what was written becomes an error of its field."""
-        mine = copy.copy(self)
-        for name in self.template_fields:
-            value = getattr(mine, name)
-            if name in _FIELDS and value is getattr(written, name) and _is_template(value):
-                error = NotSentError(f"{name}: Airflow did not render the template in time")
-                setattr(mine, name, Personal(None, error))
-        return mine
-
-    def resolve_template_files(self) -> None:
-        """Look for no file: Airflow asks for it when the notifier is made, and there is no DAG to search yet."""
-
-    def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
-        """
-        Render in place. An error is kept in its field and comes up where the field is needed.
-
-        The further fields of a subclass come first, and the context gets them: the text may use them.
-        """
-        env = jinja_env or self._env(context)
-        for name in [name for name in self.template_fields if name not in _FIELDS]:
-            self._render_further_field(name, context, env)
-        for name in [name for name in _FIELDS if name not in _PERSONAL and getattr(self, name)]:
-            try:
-                rendered = self.render_template(getattr(self, name), context, env, set())
-            except Exception as error:  # noqa: BLE001 (a template may raise anything)
-                rendered = Personal(None, error)
-            setattr(self, name, rendered)
-        for name in _PERSONAL:
-            self.render_own_field(name, context, env, set())
-
-    def _render_further_field(self, name: str, context: Any, env: Environment) -> None:
-        from airflow_provider_messaggisms.alarms.events import error_text_without_numbers
-
-        try:
-            setattr(self, name, self.render_template(getattr(self, name), context, env, set()))
-        except Exception as error:  # noqa: BLE001 (whatever is wrong, the alarm must go out)
-            log.warning("%s: the template cannot be rendered: %s", name, error_text_without_numbers(error))
-        context[name] = getattr(self, name)
-
-    def _env(self, context: Context) -> Environment:
-        dag = context.get("dag")
-        if hasattr(dag, "get_template_env"):
-            return self.get_template_env(dag=dag)
-        # A deadline has no DAG, and the DAG that `airflow dags test` gives to a DAG's callback makes no environment.
-        env = self.get_template_env()
-        env.undefined = StrictUndefined
-        return env
-
 
 send_messaggisms_notification = MessaggiSmsNotifier
 
@@ -350,10 +292,6 @@ send_messaggisms_notification = MessaggiSmsNotifier
 def _written(body: Any) -> str:
     """Identify a body before it is rendered; a function by its name."""
     return "" if body is None else str(getattr(body, "__qualname__", body))
-
-
-def _is_template(value: Any) -> bool:
-    return callable(value) or any(sign in str(value) for sign in ("{{", "{%"))
 
 
 def _span(once_per: Any) -> timedelta:

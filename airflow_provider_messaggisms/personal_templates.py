@@ -69,15 +69,24 @@ class PersonalTemplates(RendersOwnFields):
             return render_text(content, context, jinja_env or self.get_template_env())
         return super().render_template(content, context, jinja_env, seen_oids)
 
+    @classmethod
+    def check_body_file(cls, body: Any, make_env: Callable[[], Environment]) -> None:
+        """
+        Check that the file of a body is there, if the body names one and the name is no template.
+
+        :param make_env: Makes Jinja's environment, which has the template search path.
+        :raises ConfigurationError: It is missing.
+        """
+        if cls._is_file(body) and "{" not in body:
+            _source(body, make_env())
+
     def resolve_template_files(self) -> None:
         """
         Check, when the DAG is parsed, that the file of the body is there. It is read when the task runs.
 
         :raises ConfigurationError: It is missing.
         """
-        body = getattr(self, "body", None)
-        if self._is_file(body) and "{" not in body:
-            _source(body, self.get_template_env())
+        self.check_body_file(getattr(self, "body", None), self.get_template_env)
         own = {name: getattr(self, name, None) for name in self.own_fields}
         if set(self.template_ext) <= set(BODY_FILES):
             self.prepare_template()
@@ -128,8 +137,9 @@ class PersonalTemplates(RendersOwnFields):
             return self._rendered_body(written, context, env)
         return self.render_template(written, context, env, seen)
 
-    def _is_file(self, written: Any) -> TypeGuard[str]:
-        return isinstance(written, str) and written.endswith(tuple(self.template_ext))
+    @classmethod
+    def _is_file(cls, written: Any) -> TypeGuard[str]:
+        return isinstance(written, str) and written.endswith(tuple(cls.template_ext))
 
     def _rendered_body(self, written: str, context: Context, env: Environment) -> Personal:
         fields = field_names(personal_value(self.recipients))

@@ -22,6 +22,9 @@ from hypothesis import settings as hypothesis_settings
 
 SYSTEM = "tests/system/"
 
+#: Those of the system tests that do not use the Airflow which the others share.
+WITHOUT_SHARED_AIRFLOW = ("test_demo.py", "test_home.py", "test_packaging.py", "test_processes.py")
+
 # Before anything imports Airflow: it reads its home at import.
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="messaggisms-tests-"))
 os.environ.update(
@@ -49,7 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """
-    Divide the tests among processes (``-n 2``): those of a file stay together, and all of the system, which share it.
+    Divide the tests among processes (``-n 2``): those of a file stay together, and all that share one real Airflow.
 
     The latter wait for Airflow most of their time, and the others fill that time.
     """
@@ -57,7 +60,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class BySystemAndFile(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            return SYSTEM if nodeid.startswith(SYSTEM) else nodeid.split("::")[0]
+            file = nodeid.split("::")[0]
+            shares = file.startswith(SYSTEM) and not file.endswith(WITHOUT_SHARED_AIRFLOW)
+            return SYSTEM if shares else file
 
     return BySystemAndFile(config, log)
 

@@ -39,7 +39,8 @@ def wait_until(
     every_seconds: float = 0.1,
 ) -> T:
     """
-    Call ``look`` every ``every_seconds`` until it returns something other than None, and return that.
+    Call ``look`` every ``every_seconds`` until it returns something other than None, and return that; less often if it
+    takes long.
 
     :param what: What is waited for, for the error.
     :param look: May raise to end the wait at once, for example when a process has died.
@@ -47,13 +48,16 @@ def wait_until(
     :param silence_seconds: How long ``sign`` may stay the same, default :data:`SILENCE_SECONDS`.
     :raises NoSignOfLifeError: ``sign`` has not changed for that long.
     """
-    last, since = sign(), time.monotonic()
+    last = sign()
+    since = began = time.monotonic()
     while (found := look()) is None:
         if (now := sign()) != last:
             last, since = now, time.monotonic()
         elif time.monotonic() - since > silence_seconds:
             raise NoSignOfLifeError(f"{what}: no sign of life for {silence_seconds:.0f} s; the last was {last!r}")
-        time.sleep(every_seconds)
+        # To look takes CPU from what is watched: let most of the time pass between two looks.
+        time.sleep(max(every_seconds, min(4 * (time.monotonic() - began), 2.0)))
+        began = time.monotonic()
     return found
 
 

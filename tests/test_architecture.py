@@ -60,6 +60,7 @@ LAYERS = (
     },
     {
         "alarms.alarm",
+        "alarms.alarm_templates",
         "alarms.callback_log",
         "alarms.deduplication",
         "alarms.reporting",
@@ -70,6 +71,7 @@ LAYERS = (
     },
     {"tokens"},
     {"clients", "connection"},
+    {"call_runner"},
     {
         "hooks",
         "sending.due_time",
@@ -91,6 +93,8 @@ LAYERS = (
     {"sending.send_arguments", "sending.sending_operator", "waiting.credit_sensor", "waiting.waiting_operator"},
     # What a DAG author imports.
     {"notifications", "operators", "sensors"},
+    # What a worker imports.
+    {"preload"},
 )
 
 HTTP = {"aiohttp", "httpx", "requests", "urllib3", "yarl"}
@@ -179,7 +183,7 @@ def test_every_layer_names_what_is_there() -> None:
     assert named == {"gateway.*" if name in CORE else name for name in CLIENT if name}
 
 
-def test_triggers_are_imported_by_who_defers_when_he_defers() -> None:
+def test_triggers_are_imported_only_when_a_task_defers() -> None:
     assert not [name for name in CLIENT if "triggers" in ours(name, only_at_once=True)]
 
 
@@ -222,6 +226,15 @@ def test_each_library_has_its_few_users(name: str) -> None:
 @pytest.mark.parametrize("name", CLIENT)
 def test_no_module_imports_a_heavy_library_at_once(name: str) -> None:
     assert not {one.module for one in imports(name) if one.at_once and one.top in HEAVY}
+
+
+@pytest.mark.parametrize("name", ["notifications", "operators", "sensors"])
+def test_parsing_a_dag_imports_no_client_and_no_metrics(name: str) -> None:
+    reached, ahead = set(), {name}
+    while ahead:
+        reached |= ahead
+        ahead = {other for one in ahead for other in ours(one, only_at_once=True)} - reached
+    assert not reached & {"clients", "hooks", "metrics"}
 
 
 @pytest.mark.parametrize("name", sorted(WITHOUT_AIRFLOW))

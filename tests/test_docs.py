@@ -83,7 +83,8 @@ def test_a_command_exists(code: str) -> None:
             case "pip":
                 assert re.fullmatch(r"install airflow-provider-messaggisms(\[emulator\])?", " ".join(arguments[:2]))
             case _:
-                assert shutil.which(command)
+                beside_python = str(Path(sys.executable).parent)
+                assert shutil.which(command) or shutil.which(command, path=beside_python)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

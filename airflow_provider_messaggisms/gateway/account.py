@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -93,8 +94,8 @@ def scopes_for(gateway: str) -> tuple[str, ...]:
 
 def missing_scopes(wanted: Iterable[str], granted: Iterable[str]) -> list[str]:
     """Name the scopes that a token lacks. ``*`` stands for every method or path, as older tokens have it."""
-    patterns = [re.escape(scope.strip().rstrip("/")).replace(r"\*", ".*") for scope in granted]
-    return [scope for scope in wanted if not any(re.fullmatch(pattern, scope, re.IGNORECASE) for pattern in patterns)]
+    patterns = [scope.strip().rstrip("/").lower() for scope in granted]
+    return [scope for scope in wanted if not any(fnmatchcase(scope.lower(), pattern) for pattern in patterns)]
 
 
 def read_secret(password: str | None, what: str) -> str:

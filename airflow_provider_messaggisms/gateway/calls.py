@@ -7,7 +7,7 @@ the API. What is sent has been checked when it was made (``content``, ``recipien
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
@@ -249,9 +249,16 @@ def _as_list(data: list[T] | T | None) -> list[T]:
 
 def _json(content: dict[str, Any]) -> bytes:
     try:
-        return msgspec.json.encode(content)
+        return msgspec.json.encode(content, enc_hook=_as_dict)
     except UnicodeEncodeError:
         raise ConfigurationError("body, recipients, custom or callback: a text holds half a character") from None
+
+
+def _as_dict(value: Any) -> dict[Any, Any]:
+    """Encode the fields of a recipient that are a mapping of another kind."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a value of the type {type(value).__name__} has no form in JSON")
 
 
 def _plainest(recipients: Sequence[Recipient]) -> Any:
@@ -260,10 +267,9 @@ def _plainest(recipients: Sequence[Recipient]) -> Any:
     return forms[0] if len(forms) == 1 else forms
 
 
-def _on_the_wire(recipient: Recipient) -> str | dict[str, Any]:
-    if not recipient.fields:
-        return recipient.number
-    return {"number": recipient.number, "fields": dict(recipient.fields)}
+def _on_the_wire(recipient: Recipient) -> str | Recipient:
+    """A recipient without fields is its number; another one has the names of the wire."""
+    return recipient if recipient.fields else recipient.number
 
 
 def _without_none(values: dict[str, Any]) -> dict[str, Any]:

@@ -79,13 +79,15 @@ class PartsCounter:
         self._foreign_widths = dict.fromkeys(self._names, 0)
         self._has_foreign_fields = self._doubled = False
         self._plain: Measure | None = None if self._names else self._bare
+        self._one_part = Measure("GSM-7", _GSM7_SINGLE, 1)  # of so many units at most
 
     def add(self, fields: Mapping[str, str]) -> None:
         """Count one more recipient."""
         size = self._plain or self._measured(fields)
         self._recipients += 1
         self._parts += size.parts
-        self._most = max(self._most, size.parts)
+        if size.parts > self._most:
+            self._most = size.parts
         self._encodings.add(size.encoding)
 
     def fitted(self, max_parts: int | None, on_too_long: OnTooLong) -> tuple[str, Cost]:
@@ -123,10 +125,12 @@ class PartsCounter:
                 width = size.units if size.encoding == "GSM-7" else 0
                 self._doubled = self._doubled or max(width, foreign_width) > len(value)
             units += times * width
-            self._widths[name] = max(self._widths[name], width)
-            self._foreign_widths[name] = max(self._foreign_widths[name], foreign_width)
+            if width > self._widths[name]:
+                self._widths[name] = width
+            if foreign_width > self._foreign_widths[name]:
+                self._foreign_widths[name] = foreign_width
         if plain and units <= _GSM7_SINGLE:
-            return Measure("GSM-7", units, 1)
+            return self._one_part
         return measure(fill(self._body, fields))
 
     def _widest(self, max_parts: int) -> list[dict[str, str]]:

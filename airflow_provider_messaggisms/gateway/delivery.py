@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import Enum
+from math import isfinite
 from typing import Any, Literal, Self
 
 from airflow_provider_messaggisms.exceptions import DeliveryError
@@ -196,7 +197,7 @@ class DeliveryCounts:
             "failed_count": self.failures,
             "pending": self.total - delivered - self.failures,
             "states": self.states,
-            "price_eur": round(self.price, 6),
+            "price_eur": round(self.price, 6) if isfinite(self.price) else None,
             "failed": self.failed,
             "seconds": self.seconds,
         }

@@ -56,9 +56,11 @@ def field_texts(fields: Mapping[Any, Any], only: Collection[str] | None = None) 
     """
     texts: dict[str, str] = {}
     for key, value in fields.items():
-        name = field_name(key if isinstance(key, str) else str(key))
-        if not name or (only is not None and name not in only):
-            continue
+        name = key
+        if only is None or key not in only:
+            name = field_name(key if isinstance(key, str) else str(key))
+            if not name or (only is not None and name not in only):
+                continue
         try:
             text = field_text(value)
         except ConfigurationError as error:
@@ -80,7 +82,7 @@ def field_text(value: Any) -> str | None:
     """
     if not isinstance(value, str):
         return _plain_text(value)
-    text = value.strip(BLANKS)
+    text = value.strip() if value.isascii() else value.strip(BLANKS)
     if text in _MISSING_TEXTS:
         return None
     if "\0" in text:

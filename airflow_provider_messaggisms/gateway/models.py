@@ -74,6 +74,15 @@ def number(value: Any) -> float | None:
     return amount if isfinite(amount) else None
 
 
+def _count(value: int | None) -> int | None:
+    """Read a count; one that 64 bits cannot hold is nothing sensible (``None``), and would break any arithmetic."""
+    return value if value is not None and abs(value) < 2**63 else None
+
+
+def _count_or_zero(value: int) -> int:
+    return _count(value) or 0
+
+
 def _unwrapped(custom: Any) -> Any:
     """Read ``custom``: what was sent as a JSON string comes back as that string or as the object inside."""
     if not isinstance(custom, str):
@@ -112,6 +121,9 @@ class Valid(RedactedStruct, frozen=True, kw_only=True):
     _shown = ("count",)
     count: int = 0
 
+    def __post_init__(self) -> None:
+        _settle(self, count=_count_or_zero)
+
 
 class Invalid(RedactedStruct, frozen=True, kw_only=True):
     """The recipients that the gateway calls invalid: they get nothing. ``list`` holds them as they were sent."""
@@ -119,6 +131,9 @@ class Invalid(RedactedStruct, frozen=True, kw_only=True):
     _shown = ("total",)
     total: int = 0
     list: Any = None
+
+    def __post_init__(self) -> None:
+        _settle(self, total=_count_or_zero)
 
 
 class RecipientCounts(RedactedStruct, frozen=True, kw_only=True):
@@ -141,6 +156,9 @@ class Statistics(RedactedStruct, frozen=True, kw_only=True):
     delivered: int | None = None
     total: int | None = None
     sms_total: int | None = None
+
+    def __post_init__(self) -> None:
+        _settle(self, error=_count, sent=_count, delivered=_count, total=_count, sms_total=_count)
 
 
 class Options(RedactedStruct, frozen=True, kw_only=True):
@@ -199,6 +217,8 @@ class Message(RedactedStruct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         _settle(
             self,
+            base_price=number,
+            price=number,
             timestamp=instant,
             last_update=instant,
             recipients=RecipientCounts,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -62,11 +62,18 @@ class SharedLines:
         return self._first.fullmatch(national) or self._of_its_region(national)
 
     def _of_its_region(self, national: str) -> re.Match[str] | None:
-        for region in self._regions:
-            leading = _leading_digits(self._code, region)
-            if (leading or _any_kind(self._code, region, self._length)).match(national):
+        for belongs, region in self._rules:
+            if belongs.match(national):
                 return _line(self._code, region, self._length).fullmatch(national)
         return None
+
+    @cached_property
+    def _rules(self) -> list[tuple[re.Pattern[str], str]]:
+        """What the numbers of each region look like, in the order in which the regions are asked."""
+        return [
+            (_leading_digits(self._code, region) or _any_kind(self._code, region, self._length), region)
+            for region in self._regions
+        ]
 
 
 class Plan(NamedTuple):

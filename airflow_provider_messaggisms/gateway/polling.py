@@ -30,12 +30,14 @@ Invariants:
 3. Every end of the message is seen: a summary that stands still is checked against the recipients.
 4. Two polls are never closer together than the interval, and no poll comes before a ``Retry-After`` is over. That
    holds across processes: polls keep to the grid of ``since``, and ``not_before`` travels.
-5. The log has a line for each change, not for each poll; the progress of a large message has one a minute at most.
+5. The log has a line for each change, not for each poll; the progress of a large message has one a minute at most, over
+   all processes of the wait.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -65,7 +67,6 @@ Say = Callable[[int, str], None]
 
 #: A message is scheduled if its day begins more than so many seconds after it was made; both by the gateway's clock.
 _SCHEDULED_SECONDS = 60.0
-
 
 #: Least seconds between two lines about the progress of a large message.
 _PROGRESS_SECONDS = 60.0
@@ -146,7 +147,7 @@ class Poller:
         self.outage = Outage(wait.message_id, wait.outage_tolerance, wait.since, wait.not_before)
         self._interval = PollInterval(wait.poke_interval)
         self._trust = SummaryTrust(wait.rule, polls_before % SAFEGUARD_POLLS)
-        self._log = _ChangeLog(say)
+        self._log = _ChangeLog(say, tells_progress=polls_before % _polls_a_minute(wait.poke_interval) == 0)
         self._chance = chance
         self._large: bool | None = None  # None: unknown size
         self._get_counts: Call[DeliveryCounts] | None = None  # kept: it counts an unchanged answer only once
@@ -172,7 +173,12 @@ class Poller:
         return report
 
     def resume(self, clock: Callable[[], float]) -> Steps[Report | None]:
-        """Do what :meth:`run` does for a wait that began in another process."""
+        """
+        Do what :meth:`run` does for a wait that began in another process.
+
+        That process may have told the progress a moment ago, so the first minute is silent.
+        """
+        self._log.progress_at = clock()
         yield Pause(self.first_pause(clock()))
         return (yield from self.run(clock))
 
@@ -275,15 +281,27 @@ class Poller:
         return verdict.report if verdict.outcome is Outcome.DELIVERED else None
 
 
+def _polls_a_minute(poke_interval: float | None) -> int:
+    """Return how many polls take a minute, where each is a process of its own: without an interval, one does."""
+    seconds = PollInterval(_PROGRESS_SECONDS if poke_interval is None else poke_interval).seconds(0)
+    return math.ceil(_PROGRESS_SECONDS / seconds)
+
+
 class _ChangeLog:
-    """Says each change once, and nothing in between."""
+    """
+    Says each change once, and nothing in between.
 
-    __slots__ = ("_progress_at", "_said", "_say", "_unknown")
+    :param tells_progress: Whether it says how far a large message is.
+    """
 
-    def __init__(self, say: Say) -> None:
+    __slots__ = ("_said", "_say", "_tells_progress", "_unknown", "progress_at")
+
+    def __init__(self, say: Say, *, tells_progress: bool) -> None:
         self._say = say
         self._said = ""
-        self._progress_at = float("-inf")
+        self._tells_progress = tells_progress
+        #: When it last said how far a large message is.
+        self.progress_at = float("-inf")
         self._unknown: set[str] = set()
 
     def change(self, text: str, level: int = logging.INFO) -> None:
@@ -293,8 +311,8 @@ class _ChangeLog:
 
     def progress(self, text: str, now: float) -> None:
         """Say how far a large message is, at most once a minute."""
-        if text != self._said and now - self._progress_at >= _PROGRESS_SECONDS:
-            self._progress_at = now
+        if self._tells_progress and text != self._said and now - self.progress_at >= _PROGRESS_SECONDS:
+            self.progress_at = now
             self.change(text)
 
     def recovery(self, text: str) -> None:

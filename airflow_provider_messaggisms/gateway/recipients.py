@@ -11,6 +11,7 @@ shows the number masked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set, Sized
+from operator import itemgetter
 from typing import Any, Literal
 
 import msgspec
@@ -106,6 +107,7 @@ class RecipientCheck:
         self._on_invalid = on_invalid
         self._on_repeated = on_repeated
         self._missing_hint = missing_hint
+        self._values = itemgetter(*self.used_names) if self.used_names else None
         self._first: dict[str, int] = {}  # see _mark
 
     @property
@@ -127,11 +129,11 @@ class RecipientCheck:
             try:
                 number, fields = _number_and_fields(written)
             except ConfigurationError as error:
-                self._leave_out(self._at(place, error))
+                self._leave_out(ConfigurationError(f"{self._where(place)}{error}"))
                 return None
             return self.add_row(place, number, fields)
         try:
-            self._check_values(written, place, written.fields)
+            self._check_values(place, written.number, written.fields, written.fields)
         except ConfigurationError as error:
             self._leave_out(error)
             return None
@@ -157,7 +159,7 @@ class RecipientCheck:
         except ConfigurationError:
             return None
         first = self._first.get(recipient.number, _TAKEN)
-        if first == _TAKEN or first & _TEXT != self._mark(0, recipient):
+        if first == _TAKEN or (first ^ self._mark(place, recipient)) & _TEXT:
             return None
         self._first[recipient.number] = _TAKEN
         self.taken += 1
@@ -178,31 +180,29 @@ class RecipientCheck:
 
     def _checked(self, place: int, number: Any, fields: Mapping[Any, Any], validate: Validate) -> Recipient:
         try:
-            wire = self._wire(number, validate)
-            recipient = Recipient(wire, field_texts(fields, self.used_names)) if fields else Recipient(wire)
+            wire = to_wire(number, default_region=self._default_region, validate=validate)
         except ConfigurationError as error:
-            raise self._at(place, error) from None
-        if self.used_names and len(recipient.fields) < len(self.used_names):
-            self._check_values(recipient, place, fields)
-        return recipient
-
-    def _wire(self, number: Any, validate: Validate) -> str:
-        if not isinstance(number, str):
-            raise ConfigurationError(f": {_why_no_number(number, self._missing_hint)}")
+            raise ConfigurationError(f"{self._where(place)}: {self._why_refused(number, error)}") from None
+        if not fields and not self.used_names:
+            return Recipient(wire)
         try:
-            return to_wire(number, default_region=self._default_region, validate=validate)
+            texts = field_texts(fields, self.used_names)
         except ConfigurationError as error:
-            if is_missing_text(number):
-                raise ConfigurationError(f": the number is missing ({number.strip()!r}){self._missing_hint}") from None
-            raise ConfigurationError(f": {error}") from None
+            raise ConfigurationError(f"{self._where(place)}{error}") from None
+        if self.used_names and len(texts) < len(self.used_names):
+            self._check_values(place, wire, texts, fields)
+        return Recipient(wire, texts)
 
-    def _check_values(self, recipient: Recipient, place: int, fields: Mapping[Any, Any]) -> None:
+    def _why_refused(self, number: Any, error: ConfigurationError) -> str:
+        if not isinstance(number, str):
+            return _why_no_number(number, self._missing_hint)
+        if is_missing_text(number):
+            return f"the number is missing ({number.strip()!r}){self._missing_hint}"
+        return str(error)
+
+    def _check_values(self, place: int, number: str, texts: Mapping[str, str], fields: Mapping[Any, Any]) -> None:
         for name in self.used_names or ():
-            _check_value(name, recipient, self._where(place), fields)
-
-    def _at(self, place: int, error: ConfigurationError) -> ConfigurationError:
-        """Put the place before an error whose text is to follow it."""
-        return ConfigurationError(f"{self._where(place)}{error}")
+            _check_value(name, number, texts, self._where(place), fields)
 
     def _leave_out(self, error: ConfigurationError) -> None:
         if self._on_invalid != "drop":
@@ -211,21 +211,20 @@ class RecipientCheck:
 
     def _remember(self, place: int, recipient: Recipient) -> Recipient | None:
         mark = self._mark(place, recipient)
-        if recipient.number not in self._first:
-            self._first[recipient.number] = mark
+        first = self._first.setdefault(recipient.number, mark)
+        if first is mark:
             return recipient
         self.repeated += 1
-        first = self._first[recipient.number]
-        if first & _TEXT != mark & _TEXT:
+        if (first ^ mark) & _TEXT:
             self._refuse_conflict(place, first >> _TEXT_BITS, recipient)
         return None
 
     def _mark(self, place: int, recipient: Recipient) -> int:
         """Pack a place and a hash of the text's values into one integer: there can be a million of them."""
-        if self.used_names is None:
-            text = hash(frozenset(recipient.fields.items())) if recipient.fields else 0
+        if self._values is not None:
+            text = hash(self._values(recipient.fields))
         else:
-            text = hash(tuple(map(recipient.fields.get, self.used_names))) if self.used_names else 0
+            text = hash(frozenset(recipient.fields.items())) if self.used_names is None else 0
         return place << _TEXT_BITS | text & _TEXT
 
     def _refuse_conflict(self, place: int, first: int, recipient: Recipient) -> None:
@@ -241,7 +240,7 @@ class RecipientCheck:
         self.conflicts.append(conflict)
 
 
-_TEXT_BITS = 61
+_TEXT_BITS = 36  # with 24 bits for the place, the integer is as small as one of two words
 _TEXT = (1 << _TEXT_BITS) - 1
 _TAKEN = -1
 
@@ -344,12 +343,12 @@ def check_placeholders(body: str, recipients: Iterable[Recipient], *, where: str
     names = placeholders(body)
     for position, recipient in enumerate(recipients if names else ()):
         for name in names:
-            _check_value(name, recipient, where or f"recipient {position}", recipient.fields)
+            _check_value(name, recipient.number, recipient.fields, where or f"recipient {position}", recipient.fields)
 
 
-def _check_value(name: str, recipient: Recipient, where: str, written: Mapping[Any, Any]) -> None:
-    if not recipient.fields.get(name, "").strip(BLANKS):
+def _check_value(name: str, number: str, texts: Mapping[str, str], where: str, written: Mapping[Any, Any]) -> None:
+    if not texts.get(name, "").strip(BLANKS):
         raise ConfigurationError(
-            f"body: the placeholder {{{{{name}}}}} has no field of that name for {where} ({mask(recipient.number)}); "
+            f"body: the placeholder {{{{{name}}}}} has no field of that name for {where} ({mask(number)}); "
             f"give every recipient that field{missing_field_hint(name, written)}"
         )

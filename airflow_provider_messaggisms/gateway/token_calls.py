@@ -283,7 +283,7 @@ def _listed(data: Any) -> Listed:
 def _made(one: Listed, account: Account, now: datetime) -> Token | None:
     """Judge a token that has just been made. Where the answer does not tell, it has what was asked for."""
     begins = instant(one.createdAt) or now
-    ends = instant(one.expireAt) or begins + timedelta(seconds=account.ttl_seconds)
+    ends = instant(one.expireAt) or _later(begins, account.ttl_seconds)
     token = _token(one, begins, ends, begins)
     return token and msgspec.structs.replace(token, made=True, scopes=token.scopes or account.scopes)
 
@@ -293,9 +293,17 @@ def _found(one: Listed, account: Account, now: datetime) -> Token | None:
     ends = instant(one.expireAt)
     if one.name != TOKEN_NAME or ends is None:
         return None
-    begins = instant(one.createdAt) or ends - timedelta(seconds=account.ttl_seconds)
+    begins = instant(one.createdAt) or _later(ends, -account.ttl_seconds)
     token = _token(one, begins, ends, now)
     return None if token is None or missing_scopes(account.scopes, token.scopes) else token
+
+
+def _later(moment: datetime, seconds: float) -> datetime:
+    """Return the moment so many seconds later; the moment itself where the calendar ends."""
+    try:
+        return moment + timedelta(seconds=seconds)
+    except OverflowError:
+        return moment
 
 
 def _token(one: Listed, begins: datetime, ends: datetime, now: datetime) -> Token | None:

@@ -290,9 +290,9 @@ def _code(value: Any, secrets: set[str]) -> int | float | str | None:
     More digits than any code has could be a telephone number, and a word of the request could be personal: both are
     left out.
     """
-    text = str(value).strip()
-    if isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
+    text = str(value).strip()
     if found := re.fullmatch(r"(-?[0-9]{1,5})(\.[0-9]{1,4})?", text, re.ASCII):
         return int(found[1]) if not found[2] or float(found[2]) == 0 else float(text)
     is_word = isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w.:-]{0,39}", text, re.ASCII)

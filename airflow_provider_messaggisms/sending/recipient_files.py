@@ -105,25 +105,20 @@ class RecipientFile:
         return self._read_again() if self._used else map(Recipient, self.numbers)
 
     def _check_all(self, names_of_airflow: Set[str]) -> None:
+        progress = Progress(self._clock)
         rows = self._rows({*self._used, *names_of_airflow})
-        for line, number, fields in self._logging_progress(rows):
+        for count, (line, number, fields) in enumerate(rows, start=1):
             if names_of_airflow:
-                check_no_clash(names_of_airflow, fields)
+                check_no_clash(names_of_airflow, [name for name, value in fields.items() if value != ""])
             recipient = self._check.add_row(line, number, fields)
             if recipient is not None:
                 self.tally.add(recipient.fields)
+            if count % _LOOK_EVERY_ROWS == 0 and progress.is_due():
+                log.info("Checked %s rows of %s", f"{count:,}", self.path)
         self._check.finish(f"recipients_path: {self.path}")
 
     def _rows(self, names: Set[str]) -> Iterator[Row]:
         return read_rows(self.path, names, number_column=self._number_column, encoding=self._encoding)
-
-    def _logging_progress(self, rows: Iterator[Row]) -> Iterator[Row]:
-        """Say about every ten seconds how many rows are checked."""
-        progress = Progress(self._clock)
-        for count, row in enumerate(rows, start=1):
-            yield row
-            if count % _LOOK_EVERY_ROWS == 0 and progress.is_due():
-                log.info("Checked %s rows of %s", f"{count:,}", self.path)
 
     def _read_again(self) -> Iterator[Recipient]:
         try:

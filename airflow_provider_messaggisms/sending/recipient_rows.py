@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from itertools import chain, islice
@@ -77,44 +77,47 @@ class _Table(NamedTuple):
 def _csv_rows(lines: Iterator[str], names: Collection[str], number_column: str) -> Iterator[Row]:
     table = _table(lines, number_column)
     columns = table.columns
-    header_line = table.skipped + 1
+    begins = table.skipped + 1
     for name in (number_column, *names):
         if columns.count(name) > 1:
-            raise ConfigurationError(f"recipients_path, line {header_line}: the column {name!r} is there twice")
+            raise ConfigurationError(f"recipients_path, line {begins}: the column {name!r} is there twice")
     number = columns.index(number_column)
     fields = [(columns.index(name), name) for name in names if name in columns and name != number_column]
-    fewest = max(i for i, column in enumerate(columns) if column) + 1  # Excel leaves out empty cells at the end
-    for line, row in _records(table):
-        if len(row) != len(columns) or not row[number]:
-            if _is_blank(row):
-                continue
-            if len(row) < fewest or not _is_blank(row[len(columns) :]):
-                raise ConfigurationError(f"recipients_path, line {line}: {len(row)} values for {len(columns)} columns")
-        elif row[number][0] in BLANKS and _is_blank(row):
-            continue
-        yield line, row[number], {name: _cell(row[i]) for i, name in fields if row[i]}
+    rows = _reader(table.lines, table.delimiter, strict=True)
+    try:
+        next(rows)  # the header once more
+        begins += rows.line_num
+        for row in rows:
+            line, begins = begins, table.skipped + rows.line_num + 1  # a cell may hold several lines
+            if len(row) != len(columns) or not row[number] or row[number][0] in BLANKS:
+                if _is_blank(row):
+                    continue
+                _check_width(row, columns, line)
+            yield line, row[number], {name: _cell(row[i]) for i, name in fields}
+    except csv.Error as error:
+        raise ConfigurationError(f"recipients_path, line {begins}: broken CSV ({error})") from None
+
+
+def _check_width(row: list[str], columns: list[str], line: int) -> None:
+    """Refuse a row with more or fewer cells than there are columns, blank ones at the end aside, as Excel has them."""
+    fewest = max(i for i, column in enumerate(columns) if column) + 1
+    if len(row) < fewest or not _is_blank(row[len(columns) :]):
+        raise ConfigurationError(f"recipients_path, line {line}: {len(row)} values for {len(columns)} columns")
 
 
 def _cell(text: str) -> str:
     """Read ``="0123"`` as Excel does: people write texts so, to keep their zeros."""
-    return text[2:-1] if text[:2] == '="' and text[-1] == '"' and '"' not in text[2:-1] else text
+    is_formula = text[:2] == '="' and text[-1] == '"' and '"' not in text[2:-1]
+    return text[2:-1] if is_formula else text
+
+
+def _reader(lines: Iterable[str], delimiter: str, *, strict: bool = False) -> Any:
+    # A blank before a quoted cell must not end the quoting: 1, "Rossi, Anna"
+    return csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=strict)
 
 
 def _is_blank(row: list[str]) -> bool:
     return not any(cell.strip(BLANKS) for cell in row)
-
-
-def _records(table: _Table) -> Iterator[tuple[int, list[str]]]:
-    """Give each record after the header with the line where it begins: a cell may hold several lines."""
-    rows = csv.reader(table.lines, delimiter=table.delimiter, strict=True)
-    begins = table.skipped + 1
-    try:
-        for row in rows:
-            if begins > table.skipped + 1:
-                yield begins, row
-            begins = table.skipped + rows.line_num + 1
-    except csv.Error as error:
-        raise ConfigurationError(f"recipients_path, line {begins}: broken CSV ({error})") from None
 
 
 def _table(lines: Iterator[str], number_column: str) -> _Table:
@@ -135,7 +138,7 @@ def _table(lines: Iterator[str], number_column: str) -> _Table:
 
 def _header(lines: Sequence[str], delimiter: str) -> list[str]:
     try:
-        return [field_name(column) for column in next(csv.reader(lines, delimiter=delimiter), [])]
+        return [field_name(column) for column in next(_reader(lines, delimiter), [])]
     except csv.Error:
         return []
 

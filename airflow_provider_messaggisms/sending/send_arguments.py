@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any, ClassVar, Literal, get_args
 
+from airflow_provider_messaggisms.airflow_internals import never_map
 from airflow_provider_messaggisms.arguments import (
     as_number,
     check_choice,
@@ -166,6 +167,23 @@ class SendArguments(PersonalTemplates, OptionallyWaitingOperator):
         self.messaggisms_conn_id = messaggisms_conn_id
         with without_retries(self):  # in a mapped task, this runs in the task
             self._check_arguments()
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """
+        Begin a mapped task as Airflow does.
+
+        :raises ConfigurationError: The file of the body is missing. A file that ``expand()`` names is looked for when
+            the task runs.
+        """
+        begun = super().partial(**kwargs)
+        if (dag := begun.kwargs.get("dag")) is not None:
+            try:
+                cls.check_body_file(begun.kwargs.get("body"), dag.get_template_env)
+            except ConfigurationError:
+                never_map(begun)
+                raise
+        return begun
 
     def _check_arguments(self) -> None:
         """

@@ -14,6 +14,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import chain, islice
 from typing import IO, Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -41,6 +42,8 @@ _NO_TEXT = (
     (b"PAR1", "a Parquet file"),
 )
 
+_BATCH_LINES = 500
+
 # What `surrogateescape` makes of a byte that the encoding does not have.
 _UNDECODED = r"[\udc80-\udcff]"
 
@@ -61,7 +64,7 @@ def open_lines(path: Any, encoding: str | None = None) -> Iterator[Iterator[str]
         codec = _codec(binary.peek(4), encoding)
         # Only csv may decide where a line in quotes ends, so line ends stay as they are.
         text = io.TextIOWrapper(binary, encoding=codec, errors="surrogateescape", newline="")
-        yield _checked(text, path, codec)
+        yield chain.from_iterable(_checked(text, path, codec))
 
 
 class _Raw(io.RawIOBase):
@@ -112,21 +115,33 @@ def _codec(beginning: bytes, encoding: str | None) -> str:
     return next((codec for mark, codec in _MARKS if beginning.startswith(mark)), encoding or "utf-8")
 
 
-def _checked(text: Iterator[str], path: Any, codec: str) -> Iterator[str]:
-    """Check each line for bytes that its encoding does not have."""
-    number = 0
+def _checked(text: Iterator[str], path: Any, codec: str) -> Iterator[list[str]]:
+    """Give the lines in batches, because that is quicker; check them for bytes that their encoding does not have."""
+    before = 0
+    batch: list[str] = []
     try:
-        for number, line in enumerate(text, start=1):
-            if not line.isascii() and (found := re.search(_UNDECODED, line)):
-                byte = ord(found[0]) - 0xDC00
-                raise ConfigurationError(
-                    f"recipients_path, line {number}: the byte 0x{byte:02X} is not {codec.removesuffix('-sig').upper()}"
-                    "; save the file as UTF-8, or name its encoding, such as encoding='cp1252'"
-                )
-            yield line
+        while True:
+            batch.extend(islice(text, _BATCH_LINES))  # it keeps the lines before an error
+            if not batch:
+                return
+            if not all(map(str.isascii, batch)):
+                _refuse_undecoded(batch, before, codec)
+            yield batch
+            before += len(batch)
+            batch = []
     except UnicodeError:
         raise ConfigurationError(
-            f"recipients_path: {path} is not {codec.upper()} after line {number}; save it as UTF-8"
+            f"recipients_path: {path} is not {codec.upper()} after line {before + len(batch)}; save it as UTF-8"
         ) from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise _broken_gzip(path, error) from None
+
+
+def _refuse_undecoded(lines: list[str], before: int, codec: str) -> None:
+    for number, line in enumerate(lines, start=before + 1):
+        if not line.isascii() and (found := re.search(_UNDECODED, line)):
+            byte = ord(found[0]) - 0xDC00
+            raise ConfigurationError(
+                f"recipients_path, line {number}: the byte 0x{byte:02X} is not {codec.removesuffix('-sig').upper()}"
+                "; save the file as UTF-8, or name its encoding, such as encoding='cp1252'"
+            )

@@ -182,7 +182,7 @@ class Transaction:
         self._added = _count(message)
         invalid = message.recipients.invalid.list
         if isinstance(invalid, list):
-            present = present | {one for one in invalid if isinstance(one, str)}
+            present.update(one for one in invalid if isinstance(one, str))
         self._check(message)
         log.info("Message %s is open and has %d recipient(s); adding the missing ones", message.id, len(present))
         return present

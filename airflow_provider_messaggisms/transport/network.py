@@ -38,6 +38,18 @@ def tls_context(endpoint: Endpoint) -> ssl.SSLContext | None:
     return _context(_ca_bundle()) if _is_tls(endpoint) else None
 
 
+def prepare() -> None:
+    """
+    Do now, for this process and its forks, what the first exchange of a process does: import requests, read the CA
+    bundle.
+
+    :raises ConfigurationError: As :func:`tls_context`.
+    """
+    import requests  # noqa: F401
+
+    _context(_ca_bundle())
+
+
 def _is_tls(endpoint: Endpoint) -> bool:
     return endpoint.base_url.startswith("https:")
 

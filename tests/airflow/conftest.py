@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
+from airflow_provider_messaggisms.call_runner import SEEN
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
-from airflow_provider_messaggisms.hooks import SEEN
 from airflow_provider_messaggisms.tokens import IN_THIS_PROCESS
 from tests.airflow.carriers import bare_environment, open_transport
 from tests.airflow.faces import connect, face, hook, open_hook, puppet, vendor

@@ -11,7 +11,9 @@ import pytest
 
 from airflow_provider_messaggisms import exceptions as errors
 from airflow_provider_messaggisms.gateway import calls
+from airflow_provider_messaggisms.gateway.attempts import Attempt, Doubt, Refusals, Surroundings, attempts
 from airflow_provider_messaggisms.gateway.retry import RetryPolicy
+from airflow_provider_messaggisms.gateway.steps import run_steps
 from airflow_provider_messaggisms.gateway.wire import Call
 from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.tokens import IN_THIS_PROCESS
@@ -135,6 +137,24 @@ def test_the_pause_fits_into_the_time_of_a_call(open_hook: Open, with_token: Ven
     found = face.run(Call(call.request, call.parse, repeatable=True, within_seconds=1.5))
     assert len(found) == 1
     assert time.monotonic() - began < 1.5
+
+
+def test_by_default_the_same_token_is_tried_again_after_ten_seconds() -> None:
+    answers: list[Any] = [errors.AuthenticationError(401, 125.22, "Wrong Token", route="GET /messages/"), []]
+    pauses: list[float] = []
+
+    def perform(step: Any) -> Any:
+        if isinstance(step, Doubt):
+            pauses.append(step.seconds)
+        if not isinstance(step, Attempt):
+            return None
+        if isinstance(answer := answers.pop(0), Exception):
+            raise answer
+        return answer
+
+    around = Surroundings(RetryPolicy(), Refusals(), lambda: None, time.monotonic, lambda: 0.5, lambda line: None)
+    assert run_steps(attempts(calls.list_messages(), around), perform) == []
+    assert pauses == [10.0]
 
 
 def test_without_time_for_an_answer_a_refused_call_is_not_made_again(open_hook: Open, with_token: Vendor) -> None:

@@ -128,12 +128,38 @@ def test_a_missing_file_fails_when_the_dag_is_parsed(dag: DAG, kind: type[Any]) 
         task.resolve_template_files()
 
 
-def test_a_missing_file_is_an_import_error_in_airflow(tmp_path: Path, airflow_db: None) -> None:
+@pytest.mark.parametrize("kind", [MessaggiSmsSendOperator, WithQueries])
+def test_a_missing_file_of_mapped_tasks_fails_at_parse_time(dag: DAG, kind: type[Any]) -> None:
+    missing = "gone.sql" if kind is WithQueries else "gone.txt"
+    with dag, pytest.raises(ConfigurationError, match=f"^body: the file '{missing}' is not on"):
+        kind.partial(task_id="send", body=missing)
+    assert not dag.tasks
+
+
+def test_a_mapped_file_whose_name_is_a_template_may_come_later(dag: DAG) -> None:
+    with dag:
+        MessaggiSmsSendOperator.partial(task_id="send", body="{{ run_id }}.txt").expand(recipients=[ANNA])
+    dag.resolve_template_files()  # type: ignore[no-untyped-call]
+
+
+def test_a_mapped_task_without_a_dag_has_no_files() -> None:
+    assert MessaggiSmsSendOperator.partial(task_id="send", body="gone.txt").expand(recipients=[ANNA])
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        "(task_id='send', body='gone.txt', recipients='+39 349 123 4567')",
+        ".partial(task_id='send', body='gone.txt').expand(recipients=['+39 349 123 4567'])",
+    ],
+    ids=["plain", "mapped"],
+)
+def test_a_missing_file_is_an_import_error_in_airflow(task: str, tmp_path: Path, airflow_db: None) -> None:
     (tmp_path / "dag.py").write_text(
         "from airflow.providers.common.compat.sdk import DAG\n"
         "from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator\n"
         "with DAG('gone', schedule=None):\n"
-        "    MessaggiSmsSendOperator(task_id='send', body='gone.txt', recipients='+39 349 123 4567')\n"
+        f"    MessaggiSmsSendOperator{task}\n"
     )
     dagbag = import_module("airflow.dag_processing.dagbag" if find_spec("airflow.sdk") else "airflow.models.dagbag")
     (error,) = dagbag.DagBag(tmp_path).import_errors.values()

@@ -386,7 +386,7 @@ def test_one_recipient_is_found_however_the_number_is_written(hook: MessaggiSmsH
     with pytest.raises(errors.MessageNotFoundError):
         hook.get_recipient(sent.id, GONE)
     with pytest.raises(errors.ConfigurationError):
-        hook.get_recipient(sent.id, "nobody")
+        hook.get_recipient(sent.id, "not a number")
 
 
 # --- the session ------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from typing import Any
@@ -67,6 +68,19 @@ def test_a_policy_decides_about_missing_credit(
     assert tries(run_dag(dag)) == ("failed", made)
     assert posts(messaggisms_gateway) == made
     assert [type(error) for error in asked] == [errors.InsufficientCreditError] * made
+
+
+@pytest.mark.parametrize(("decision", "made"), [(RetryDecision.retry(), 2), (RetryDecision.fail(), 1)], ids=str)
+def test_a_policy_decides_about_a_token_that_is_refused(
+    run_dag: Run, messaggisms_gateway: Gateway, monkeypatch: pytest.MonkeyPatch, decision: RetryDecision, made: int
+) -> None:
+    refused = json.loads(messaggisms_gateway.connection) | {"password": "refused"}
+    monkeypatch.setenv("AIRFLOW_CONN_MESSAGGISMS_DEFAULT", json.dumps(refused))
+    with DAG(f"refused_{decision.action.value}", **START) as dag:
+        MessaggiSmsSendOperator(**HELLO, **RETRIES, retry_policy=Policy(decision))
+    assert tries(run_dag(dag)) == ("failed", made)
+    assert [type(error) for error in asked] == [errors.AuthenticationError] * made
+    assert not messaggisms_gateway.inbox()
 
 
 def test_without_a_policy_missing_credit_is_final(run_dag: Run, messaggisms_gateway: Gateway) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_messaggisms import exceptions as errors
+from airflow_provider_messaggisms.airflow_versions import _masker
 from airflow_provider_messaggisms.gateway.account import Account, scopes_for
 from airflow_provider_messaggisms.gateway.token_calls import SPREAD_SECONDS
 from airflow_provider_messaggisms.tokens import AccountTokens
@@ -335,3 +336,11 @@ def test_no_secret_is_logged_or_shown(vendor: Vendor, said: Callable[[], str]) -
     shown = [said(), repr(token), repr(mine.__dict__), json.dumps(vendor.asked_service())]
     assert not [secret for secret in (API_KEY, BASIC, LOGIN, token.value) for text in shown if secret in text]
     assert "Made a token of the account, which expires at" in shown[0]
+
+
+def test_airflow_masks_the_key_the_login_and_the_token_for_others(vendor: Vendor) -> None:
+    """Such as a library that logs a request with its headers."""
+    token = tokens(vendor).get().value
+    masker = _masker()
+    assert masker
+    assert [secret for secret in (API_KEY, BASIC, token) if secret in masker.redact(f"header: {secret}")] == []

@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.compat.cells import CellError, Environment, Release, chosen, interpreter, run
+from tests.compat.cells import COMMON_COMPAT, CellError, Environment, Release, chosen, interpreter, run
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 COPIED = ("tests", "dags_examples", "pyproject.toml", "README.md")
@@ -39,7 +39,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 
-_OURS = "filterwarnings=ignore\nerror:::airflow_provider_messaggisms"
+#: Our code: the package, and the examples, which the tests run by their path.
+_OURS = "filterwarnings=ignore\nerror:::airflow_provider_messaggisms\nerror:::<run_path>"
 
 
 def main() -> int:
@@ -52,7 +53,8 @@ def main() -> int:
         for name in COPIED:
             _copy(CHECKOUT / name, workplace / "project" / name)
         for release, python in chosen(asked.cells):
-            rows.append(_row(release, python, workplace, wheel, asked.columns))
+            named = f"{release.version}/{python}" in asked.cells.split()
+            rows.append(_row(release, python, workplace, wheel, asked.columns, named=named))
             print(_line(rows[-1]), flush=True)
     print(f"\n{_table(rows, asked.columns)}")
     return int(any(re.search("FAILED", cell) for row in rows for cell in row))
@@ -80,10 +82,12 @@ def _copy(source: Path, to: Path) -> None:
         shutil.copy(source, to)
 
 
-def _row(release: Release, python: str, workplace: Path, wheel: Path, columns: list[str]) -> list[str]:
+def _row(release: Release, python: str, workplace: Path, wheel: Path, columns: list[str], *, named: bool) -> list[str]:
+    """Run a cell. That its Python is missing is a failure only if the cell was asked for by name."""
     found = interpreter(python)
     if found is None:
-        return [release.version, python, "not run: no such Python on this machine", *[MISSING] * len(columns)]
+        why = f"{'FAILED' if named else 'not run'}: no such Python on this machine"
+        return [release.version, python, why, *[MISSING] * len(columns)]
     environment = Environment(workplace / f"{release.version}-{python}", release, found)
     since = time.monotonic()
     try:
@@ -97,11 +101,13 @@ def _row(release: Release, python: str, workplace: Path, wheel: Path, columns: l
     except CellError as error:
         _show(release, python, "install", error)
         return [release.version, python, "FAILED", *[MISSING] * len(columns)]
-    installed = f"{OK}, {', '.join(release.lifted)}" if release.lifted else OK
+    versions = environment.versions()
+    installed = f"{OK}, common-compat {versions[COMMON_COMPAT]}{' (lifted)' if release.lifted else ''}"
     print(f"{release.version}/{python}: installed in {time.monotonic() - since:.0f} s", flush=True)
     results = [_tested(environment, release, python, workplace / "project", column) for column in columns]
     shutil.rmtree(environment.folder)
-    version = f"newest ({before['apache-airflow']})" if release.version == "newest" else release.version
+    airflow = versions["apache-airflow"]
+    version = airflow if release.version == airflow else f"{release.version} ({airflow})"
     return [version, python, installed, *results]
 
 

@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.environment import without_traces
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 DISTRIBUTION = "airflow-provider-messaggisms"
 
 #: Not a version: the lowest version of all that the wheel names, Airflow 2.11.0 among them.
 LOWEST = "lowest"
+
+COMMON_COMPAT = "apache-airflow-providers-common-compat"
 
 #: Of the examples, one needs it.
 SMTP = "apache-airflow-providers-smtp"
@@ -40,7 +44,7 @@ class Release:
 
     :param version: Its number.
     :param day: What the index had before that day is installed: the day after its release, or after its constraints
-        were last renewed (2.11.2 and 3.1.8). Empty for no limit.
+        were last renewed (2.11.2, 3.1.8 and 3.3.2). Empty for no limit.
     :param pythons: The versions of Python that it allows.
     :param lifted: Requirements that its own constraints are too old for; see ``docs/versions.md``.
     """
@@ -53,10 +57,10 @@ class Release:
 
 RELEASES = (
     Release("2.11.2", "2026-03-29", PYTHONS[:2]),
-    Release("3.0.6", "2025-08-30", PYTHONS[:2], lifted=("apache-airflow-providers-common-compat==1.14.2",)),
+    Release("3.0.6", "2025-08-30", PYTHONS[:2], lifted=(f"{COMMON_COMPAT}==1.14.2",)),
     Release("3.1.8", "2026-03-29", PYTHONS[:3]),
     Release("3.2.2", "2026-05-30", PYTHONS),
-    Release("3.3.2", "2026-09-18", PYTHONS),
+    Release("3.3.2", "2026-09-30", PYTHONS),
     Release("newest", "", PYTHONS),
     Release(LOWEST, "2026-03-29", PYTHONS[:1]),
 )
@@ -84,6 +88,15 @@ def chosen(cells: str) -> list[tuple[Release, str]]:
     ]
 
 
+def needed_by(wheel: Path) -> list[str]:
+    """Return what a wheel says it needs, its extras included."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        lines = archive.read(name).decode().partition("\n\n")[0].splitlines()
+    needed = [line.removeprefix("Requires-Dist: ") for line in lines if line.startswith("Requires-Dist: ")]
+    return [requirement.partition(";")[0].strip() for requirement in needed]
+
+
 def interpreter(python: str) -> str | None:
     """Find a Python of this minor version on the machine: on the PATH, or among those of pyenv."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
@@ -102,11 +115,9 @@ def run(*command: str | Path, folder: Path, seconds: float = 900, **variables: s
 
     :raises CellError: It failed, or took too long.
     """
-    traces = re.compile("VIRTUAL_ENV|VENV.*|PYTHONPATH|PYTEST_.*|MAKE.*|MFLAGS|.*AIRFLOW.*")
-    inherited = {name: value for name, value in os.environ.items() if not traces.fullmatch(name)}
     try:
         done = subprocess.run(
-            command, cwd=folder, env=inherited | variables, text=True, timeout=seconds,
+            command, cwd=folder, env=without_traces(**variables), text=True, timeout=seconds,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
@@ -153,8 +164,9 @@ class Environment:
         :raises CellError: That needs another version of something that is there.
         """
         if self._release.version == LOWEST:
-            wanted = f"{DISTRIBUTION}[emulator] @ {wheel.as_uri()}"
-            self._install(wanted, "--resolution", "lowest-direct", *self._limit())
+            # Named one by one: to uv, what a wheel needs is not direct.
+            self._install(*needed_by(wheel), "--resolution", "lowest-direct", *self._limit())
+            self._install(wheel, "--no-deps")
         else:
             self._install(f"{DISTRIBUTION} @ {wheel.as_uri()}", *self._pinned())
 

@@ -1,132 +1,127 @@
 """
-A deferrable wait on a real scheduler and a real triggerer, of whichever Airflow is installed.
+Sends, waits and alarms on a real scheduler and a real triggerer, of whichever Airflow is installed.
 
-The system tests ask Airflow's API, which differs from version to version. Here a few commands and a look into the
-database do: both are alike since 2.11. ``make test`` leaves this file out, by its name: ``tests/system`` tests more.
+``make test`` leaves this file out, by its name: ``tests/system`` tests more, on the newest Airflow only.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
-import sqlite3
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing
+import re
+import shutil
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from airflow import __version__ as airflow_version
+from packaging.version import Version
 
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
-from tests.progress import wait_until
-from tests.system.processes import Guard, ask_to_stop
+from tests.compat.components import Airflow
+from tests.progress import longer_and_longer, wait_until
 
-IS_AIRFLOW_2 = airflow_version.startswith("2.")
-COMPONENTS = ["scheduler", "triggerer"] + ([] if IS_AIRFLOW_2 else ["api-server", "dag-processor"])
-DAG = """
-from datetime import timedelta
-
-from airflow.providers.common.compat.sdk import DAG
-
-from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator
-from airflow_provider_messaggisms.sensors import MessaggiSmsDeliverySensor
-
-with DAG("deferred", schedule=None, is_paused_upon_creation=False):
-    send = MessaggiSmsSendOperator(task_id="send", sender="Airflow", recipients="+39 349 123 4567", body="Hello")
-    MessaggiSmsDeliverySensor(
-        task_id="wait", message_id=send.output, poke_interval=1, timeout=timedelta(minutes=10), deferrable=True
-    )
-"""
-
-Look = Callable[[], dict[str, str]]
+OWN_DAGS = Path(__file__).parent / "dags"
+EXAMPLES = Path(__file__).resolve().parents[2] / "dags_examples"
+SINCE_3_1 = ("late_run", "approval_by_sms")
+NEEDS_3_1 = pytest.mark.skipif(Version(airflow_version) < Version("3.1"), reason="Airflow 3.1 and newer can express it")
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    (tmp_path / "dags").mkdir()
-    (tmp_path / "dags" / "deferred.py").write_text(DAG)
-    return tmp_path
+@pytest.fixture(scope="module")
+def gateway(request: pytest.FixtureRequest) -> Gateway:
+    """Give the emulator whose clock stands still; tests tell their SMS apart by the DAG."""
+    emulator: Gateway = request.getfixturevalue("_messaggisms_emulator")
+    emulator.reset()
+    return emulator
 
 
-@pytest.fixture
-def environment(home: Path, messaggisms_gateway: Gateway) -> dict[str, str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-    settings = {
-        "API__BASE_URL": f"http://127.0.0.1:{port}",
-        "API__HOST": "127.0.0.1",
-        "API__PORT": str(port),
-        "API__SECRET_KEY": secrets.token_hex(32),
-        "API_AUTH__JWT_SECRET": secrets.token_hex(64),
-        "CORE__DAGS_FOLDER": str(home / "dags"),
-        "CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
-        "CORE__EXECUTOR": "SequentialExecutor" if IS_AIRFLOW_2 else "LocalExecutor",
-        "CORE__LOAD_EXAMPLES": "False",
-        "CORE__PARALLELISM": "2",
-        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=120",
+@pytest.fixture(scope="module")
+def airflow(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    """Run Airflow for all tests of this file, with our DAGs and the examples that need a scheduler."""
+    home = tmp_path_factory.mktemp("airflow")
+    shutil.copytree(OWN_DAGS, home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(EXAMPLES / "reminder_to_the_minute.py", home / "dags")
+    for name in SINCE_3_1 if Version(airflow_version) >= Version("3.1") else ():
+        shutil.copy(EXAMPLES / f"{name}.py", home / "dags")
+    stack = Airflow(home, gateway)
+    with stack.running():
+        yield stack
+
+
+def test_a_deferrable_wait_defers_and_ends(airflow: Airflow, gateway: Gateway) -> None:
+    airflow.trigger("deferred")
+    assert state_of(airflow, "deferred", "wait", {"deferred"}) == "deferred"
+    gateway.advance(10)
+    assert ended(airflow, "deferred") == "success", airflow.log()
+    assert texts(gateway, "deferred") == ["Hello"]
+    assert [sms.delivered for sms in gateway.inbox()] == [True]
+
+
+def test_a_send_at_a_moment_defers_until_then(airflow: Airflow, gateway: Gateway) -> None:
+    for seconds in longer_and_longer(20.0):  # until the task begins before its moment, on the slowest machine too
+        run_id = f"in_{seconds:.0f}_seconds"
+        airflow.trigger("reminder_to_the_minute", run_id, minutes=seconds / 60)
+        began = state_of(airflow, "reminder_to_the_minute", "remind", {"deferred", "success"}, run_id)
+        told = texts(gateway, "reminder_to_the_minute", run_id)
+        assert ended(airflow, "reminder_to_the_minute", run_id) == "success", airflow.log()
+        assert texts(gateway, "reminder_to_the_minute", run_id) == ["See you in two hours."]
+        if (began, told) == ("deferred", []):
+            return
+    raise AssertionError("this machine never begins a task in time")
+
+
+def test_a_task_and_its_dag_both_alarm(airflow: Airflow, gateway: Gateway) -> None:
+    airflow.trigger("both_alarms")
+    assert ended(airflow, "both_alarms") == "failed"
+    wait_until("both alarms", lambda: len(texts(gateway, "both_alarms")) == 2 or None, sign=airflow.printed)
+    told = {sms.number: sms.text for sms in gateway.inbox() if sms.airflow and sms.airflow["dag_id"] == "both_alarms"}
+    assert told == {
+        "+39-3491234567": "Failed: both_alarms.fails, try 1/1\nrun first\nConnectionError: the source is down",
+        "+39-3491234568": "Failed: both_alarms\nrun first\ntask failure: fails",
     }
-    named = {f"AIRFLOW__{name}": value for name, value in settings.items()}
-    return {
-        **kept, **named, "AIRFLOW_HOME": str(home), "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1",
-        "AIRFLOW_CONN_MESSAGGISMS_DEFAULT": messaggisms_gateway.connection,
-    }  # fmt: skip
 
 
-def airflow(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "airflow", *arguments], env=environment, capture_output=True, text=True, check=False
-    )
+@NEEDS_3_1
+def test_the_example_of_a_late_run_tells_of_it(airflow: Airflow, gateway: Gateway) -> None:
+    airflow.trigger("late_run")
+    assert ended(airflow, "late_run") == "success", airflow.log()
+    wait_until("the alarm", lambda: texts(gateway, "late_run") or None, sign=airflow.printed)
+    assert texts(gateway, "late_run") == ["late_run is late."]
 
 
-@pytest.fixture
-def states(home: Path, environment: dict[str, str]) -> Iterator[Look]:
-    """Run Airflow's components on a fresh database; give a look at the states of the DAG's tasks."""
-    migrated = airflow(environment, "db", "migrate")
-    assert migrated.returncode == 0, migrated.stdout + migrated.stderr
-    with Guard(f"{home} {secrets.token_hex(8)}") as guard, (home / "components.log").open("wb") as log:
-        started = [
-            guard.start([sys.executable, "-m", "airflow", one], environment=environment, folder=home, log=log)
-            for one in COMPONENTS
-        ]
-
-        def look() -> dict[str, str]:
-            assert all(process.poll() is None for process in started), (home / "components.log").read_text()[-3000:]
-            with closing(sqlite3.connect(home / "airflow.db", timeout=120)) as database:
-                return dict(database.execute("select task_id, coalesce(state, '') from task_instance").fetchall())
-
-        yield look
-        ask_to_stop(started, grace_seconds=5)
+@NEEDS_3_1
+def test_the_example_of_an_approval_asks_and_goes_on(airflow: Airflow, gateway: Gateway) -> None:
+    airflow.trigger("approval_by_sms")
+    state_of(airflow, "approval_by_sms", "approve", {"deferred", "awaiting_input"})
+    heard = r"Received executor event with state success for task instance [^\n]*task_id='approve'"
+    # To Airflow a task that goes on before its scheduler knows that it paused has failed.
+    wait_until("the scheduler", lambda: re.search(heard, airflow.printed()), sign=airflow.printed)
+    airflow.answer("approval_by_sms", "approve", "Approve")
+    assert ended(airflow, "approval_by_sms") == "success", airflow.log()
+    assert airflow.states("approval_by_sms") == {"approve": "success", "deploy": "success"}
+    assert texts(gateway, "approval_by_sms") == [
+        "Answer needed: approval_by_sms.approve\nDeploy version 2.4 to production?"
+    ]
 
 
-def answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def state_of(airflow: Airflow, dag_id: str, task_id: str, wanted: set[str], run_id: str = "first") -> str:
+    """Wait until a task is in one of these states. Fails when the task does."""
+    watched = partial(airflow.states, dag_id, run_id)
+
+    def reached() -> str | None:
+        state = watched().get(task_id, "")
+        assert state != "failed", airflow.log()
+        return state if state in wanted else None
+
+    return wait_until(f"{task_id} in {wanted}", reached, sign=watched)
 
 
-def test_a_deferrable_wait_defers_and_ends(
-    states: Look, environment: dict[str, str], messaggisms_gateway: Gateway
-) -> None:
-    def triggered() -> bool | None:
-        if not IS_AIRFLOW_2 and not answers(int(environment["AIRFLOW__API__PORT"])):
-            return None  # Airflow 3.0 fails a task that begins before its api-server listens
-        return airflow(environment, "dags", "trigger", "deferred").returncode == 0 or None
+def ended(airflow: Airflow, dag_id: str, run_id: str = "first") -> str:
+    """Wait for the end of a run; return its state."""
+    watched = partial(airflow.states, dag_id, run_id)
+    return wait_until(f"the end of {dag_id}", partial(airflow.state, dag_id, run_id), sign=watched)
 
-    wait_until("the DAG", triggered, every_seconds=2)
 
-    def deferred() -> bool | None:
-        assert "failed" not in states().values()
-        return states().get("wait") == "deferred" or None
-
-    wait_until("the deferral", deferred, sign=states)
-    assert len(messaggisms_gateway.inbox()) <= 1
-    messaggisms_gateway.advance(10)
-    ended = wait_until(
-        "the end", lambda: states()["wait"] if states()["wait"] in ("success", "failed") else None, sign=states
-    )
-    assert ended == "success"
-    assert [sms.delivered for sms in messaggisms_gateway.inbox()] == [True]
+def texts(gateway: Gateway, dag_id: str, run_id: str = "first") -> list[str]:
+    """Return what the run of a DAG has sent."""
+    mine = {"dag_id": dag_id, "run_id": run_id}
+    return [sms.text for sms in gateway.inbox() if sms.airflow and sms.airflow.items() >= mine.items()]

@@ -40,6 +40,11 @@ def wire(number: phonenumbers.PhoneNumber) -> str:
     return f"+{number.country_code}-{phonenumbers.national_significant_number(number)}"
 
 
+def e164(number: phonenumbers.PhoneNumber) -> str:
+    """Write a number as E.164 does: a plus sign and digits."""
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
 def ours(number: str, validate: Validation = "full", region: str | None = None) -> str | None:
     """Return what this package reads; ``None`` if it refuses."""
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -261,6 +262,43 @@ def test_the_progress_of_a_large_message_is_told_once_a_minute() -> None:
         gateway.told.clear()
     assert [seconds for seconds, _ in lines] == list(range(0, 600, 60))
     assert lines[2][1] == "message m1: 8,120 of 20,000 delivered, 0 not, according to the summary"
+
+
+def progress_of(gateway: Simulated, seconds: float) -> None:
+    """Let a large message get on."""
+    gateway.summary = {"total": 20_000, "delivered": 8_000 + int(seconds), "error": 0}
+
+
+def test_a_process_that_goes_on_tells_no_progress_for_a_minute() -> None:
+    gateway = Simulated(*[ENROUTE] * 60)
+    progress_of(gateway, 0)
+    gateway.poll(gateway.poller())
+    assert len(gateway.told) == 1
+    steps = gateway.poller(poke_interval=7).resume(lambda: gateway.now)
+    answer: Any = None
+    told_at = []
+    while gateway.now < START + 200:
+        before = len(gateway.told)
+        answer = gateway.perform(steps.send(answer))
+        progress_of(gateway, gateway.now - START)
+        told_at += [gateway.now - START] * (len(gateway.told) - before)
+    assert told_at[0] >= 60
+    assert min(later - earlier for earlier, later in pairwise(told_at)) >= 60
+
+
+@pytest.mark.parametrize("poke_interval", [None, 0, 10, 40, 60, 90])
+def test_rescheduled_polls_tell_progress_once_a_minute(poke_interval: float | None) -> None:
+    gateway = Simulated(*[ENROUTE] * 60)
+    told_at: list[float] = []
+    for polls in range(1201):
+        seconds = polls * (60.0 if poke_interval is None else poke_interval or 0.1)
+        progress_of(gateway, seconds * 100)
+        gateway.poll(gateway.poller(polls_before=polls, poke_interval=poke_interval), after=seconds)
+        told_at += [seconds] * bool(gateway.told)
+        gateway.told.clear()
+    pauses = {round(later - earlier) for earlier, later in pairwise(told_at)}
+    expected = {40: 80, 90: 90}
+    assert pauses == {expected.get(int(poke_interval or 0), 60)}
 
 
 def test_progress_that_stands_still_is_told_once() -> None:

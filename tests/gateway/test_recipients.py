@@ -339,6 +339,12 @@ def test_one_number_with_two_texts_is_refused_with_both_places(on_invalid: Any) 
             read_recipients([child("Lea"), child("Ugo", UGO), child("Max")], body=body, on_invalid=on_invalid)
 
 
+def test_fields_that_the_text_does_not_use_make_no_other_text() -> None:
+    checked = [Recipient(ROSA, {"name": "Rosa"}), Recipient(ROSA, {"name": "Lea"})]
+    found = read_recipients([*checked, {"number": ROSA, "fields": {"name": "Ugo"}}], body="Hello")
+    assert (len(found.addressees), found.repeated) == (1, 2)
+
+
 def test_on_repeated_first_sends_the_first_text_and_tells_the_others() -> None:
     found = read_recipients([child("Lea"), child("Max"), child("Ugo", UGO)], body=BODY, on_repeated="first")
     assert [(each.number, each.fields["name"]) for each in found] == [(ROSA, "Lea"), (UGO, "Ugo")]

@@ -128,9 +128,7 @@ def test_an_account_that_takes_times_gets_them_in_its_own_form_and_zone() -> Non
     st.sampled_from([ROME, "Pacific/Kiritimati", "America/St_Johns", "UTC"]),
     st.sampled_from([None, "%Y-%m-%d %H:%M"]),
 )
-def test_whatever_somebody_gives_is_a_day_from_today_on_or_refused(
-    value: Any, timezone: str, time_format: str | None
-) -> None:
+def test_any_value_is_a_day_from_today_on_or_is_refused(value: Any, timezone: str, time_format: str | None) -> None:
     earliest = NOON.astimezone(dt.timezone(-dt.timedelta(hours=12))).date().isoformat()
     with suppress(ConfigurationError):
         found = day(value, timezone=timezone, time_format=time_format)

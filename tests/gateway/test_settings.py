@@ -142,7 +142,7 @@ def test_what_is_no_port_is_refused_by_name(port: int) -> None:
 
 
 @given(st.text(max_size=40), st.sampled_from(["", "http", "https", "ftp", "://"]), st.none() | st.integers(0, 70_000))
-def test_plain_http_is_for_loopback_whatever_somebody_writes(host: str, schema: str, port: int | None) -> None:
+def test_plain_http_is_for_loopback_however_it_is_written(host: str, schema: str, port: int | None) -> None:
     try:
         base_url = settings(host, schema=schema, port=port).base_url
     except ConfigurationError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from urllib.parse import quote
 from tests.progress import SILENCE_SECONDS, wait_until
 
 FINISHED = frozenset({"success", "failed"})
+READ_TRIES = 10
 
 # Loopback only: ignore a proxy that the environment names.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -27,17 +29,19 @@ class ApiError(Exception):
         self.status = status
 
 
-def request_json(method: str, url: str, payload: object = None) -> Any:
+def request_json(method: str, url: str, payload: object = None, *, token: str = "") -> Any:
     """
     Send one request and return the decoded JSON answer, None when it is empty.
 
+    :param token: For ``Authorization``, where the server wants one.
     :raises ApiError: The answer was not a success, or the server is gone, or silent for :data:`SILENCE_SECONDS`.
     """
     request = urllib.request.Request(
         url,
         method=method,
         data=None if payload is None else json.dumps(payload).encode(),
-        headers={"Content-Type": "application/json", "Accept": "application/json"},
+        headers={"Content-Type": "application/json", "Accept": "application/json"}
+        | ({"Authorization": f"Bearer {token}"} if token else {}),
     )
     try:
         with _opener.open(request, timeout=SILENCE_SECONDS) as response:
@@ -81,6 +85,20 @@ class AirflowApi:
 
         (answer,) = wait_until(f"an answer to {method} {path}", answered, every_seconds=0.5)
         return answer
+
+    def read(self, path: str) -> tuple[int, str]:
+        """Return the status and the whole text of the answer to GET ``path``, of a refusal too."""
+        for _ in range(READ_TRIES):  # a 500 or 503 may be SQLite's database, which is locked for a moment
+            self.check()
+            try:
+                with _opener.open(f"{self.url}{path}", timeout=SILENCE_SECONDS) as response:
+                    return response.status, response.read().decode()
+            except urllib.error.HTTPError as error:
+                status, text = error.code, error.read().decode(errors="replace")
+            if status not in (500, 503):
+                break
+            time.sleep(0.5)
+        return status, text
 
     def create(self, kind: str, value: dict[str, Any]) -> None:
         """

@@ -20,6 +20,7 @@ from types import TracebackType
 
 import psutil
 
+from tests.environment import without_traces
 from tests.progress import NoSignOfLifeError, wait_until
 from tests.system.api import AirflowApi
 from tests.system.home import Home
@@ -173,7 +174,7 @@ class AirflowStack:
         with self.home.log_file(log_name).open(mode) as log:
             return self._guard.start(
                 [sys.executable, "-m", "airflow", *arguments],
-                environment={**_inherited_environment(), **self._settings},
+                environment={**_environment(), **self._settings},
                 folder=self.home.folder,
                 log=log,
             )
@@ -210,12 +211,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _inherited_environment() -> dict[str, str]:
-    """Return this process's environment without what would change what Airflow or Python does."""
-    unwanted = {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME"}
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW") and k not in unwanted}
+def _environment() -> dict[str, str]:
+    """Return what every component gets: this Python first on the path, and no proxy for its own addresses."""
     local = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
-    return {**kept, **local, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"}
+    return without_traces(**local, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
 
 
 def _airflow_settings(home: Path, dags_folder: Path, url: str) -> dict[str, str]:
@@ -237,7 +236,8 @@ def _airflow_settings(home: Path, dags_folder: Path, url: str) -> dict[str, str]
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         # SQLite waits 5 seconds for a lock, unless told otherwise; after that Airflow answers with a 500.
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=120",
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+        # Files that do not change are read once. To read all of them every few seconds would cost half a core.
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
         # macOS ends a forked process that touches its frameworks, unless told that this is known.
         "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -14,18 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.environment import without_traces
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 DISTRIBUTION = "airflow-provider-messaggisms"
 PACKAGE = "airflow_provider_messaggisms"
 
-# Of this environment, of pytest, and of the make that may run it: its variables would become those of the sdist's make.
-TRACES = re.compile("VIRTUAL_ENV|VENV|PYTHONPATH|PYTEST_.*|MAKE.*|MFLAGS|.*AIRFLOW.*")
-
 
 def run(*command: str | Path, folder: Path = CHECKOUT, **variables: str) -> str:
     """Run a command in a folder, by default the checkout, with no trace of this environment; return what it printed."""
-    inherited = {name: value for name, value in os.environ.items() if not TRACES.fullmatch(name)}
-    done = subprocess.run(command, cwd=folder, env=inherited | variables, capture_output=True, text=True, check=False)
+    environment = without_traces(**variables)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     return done.stdout
 

@@ -1,4 +1,8 @@
-"""No secret of a real run is in any file or table of Airflow: a search that has to find what is known to be there."""
+"""
+No secret of a real run is in any file, table or API answer of Airflow.
+
+The search has to find what is known to be there.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ from cryptography.fernet import Fernet
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from tests.progress import wait_until
 from tests.system.api import DagRun
+from tests.system.api_answers import ApiAnswer, api_answers, endpoints
 from tests.system.conftest import API_KEY, TOKEN
 from tests.system.stack import AirflowStack
 
@@ -39,8 +44,18 @@ ENDS = {
 }
 
 
+CONNECTIONS = ("account", "token", "wrong_key", "wrong_token")
+
+RUN = "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}"
+TASK = f"{RUN}/taskInstances/{{task_id}}"
+VARIABLES = ("/api/v2/variables", "/api/v2/variables/{variable_key}")
+
+# Endpoints of what the run has not, or of what this Airflow does not show.
+WITHOUT_ANSWER: set[str] = set()
+
+
 class Trace(NamedTuple):
-    """A text that the run left, and where: a file's path, or a table's name."""
+    """A text that the run left, and where: a file's path, a table's name, or an endpoint of the API."""
 
     where: str
     text: str
@@ -53,6 +68,7 @@ class Aftermath:
     run: DagRun
     message_id: str
     traces: list[Trace]
+    answers: list[ApiAnswer]
     made: set[str]
 
 
@@ -66,12 +82,14 @@ def aftermath(stack: AirflowStack, gateway: Gateway, tmp_path_factory: pytest.Te
     wait_until("the deferral", lambda: run.task_states().get("wait") == "deferred" or None, sign=run.task_states)
     message_id = str(run.xcom("account"))
     traces = [*_rows(stack), *_files(stack)]  # what a trigger gets is in the database until it fires
+    answers = _asked(run, ["wait"])
     for sms in gateway.inbox(message_id=message_id):
         gateway.decide(sms, "DELIVERED_TO_HANDSET")
     run.wait()
     wait_until("the last alarm", lambda: "Alarm sent" in _log_of(stack, "canaries.py", "dag_processor") or None)
     given = {TOKEN, f"sandbox-{TOKEN}"}
-    return Aftermath(run, message_id, [*traces, *_rows(stack), *_files(stack)], set(gateway.tokens) - given)
+    answers += _asked(run, list(ENDS))
+    return Aftermath(run, message_id, [*traces, *_rows(stack), *_files(stack)], answers, set(gateway.tokens) - given)
 
 
 def test_the_run_came_to_every_kind_of_end(aftermath: Aftermath) -> None:
@@ -99,11 +117,49 @@ def test_the_search_finds_a_number_however_it_is_written(spelling: str) -> None:
 
 
 def test_no_secret_is_in_any_file_or_table(aftermath: Aftermath, gateway: Gateway) -> None:
+    assert _found(aftermath.traces, _secrets(aftermath, gateway)) == []
+
+
+def test_no_secret_is_in_any_answer_of_the_api(aftermath: Aftermath, gateway: Gateway) -> None:
+    found = _found(_traces(aftermath.answers), _secrets(aftermath, gateway))
+    # Airflow's pages of Variables show their values: that is where the number and the text come from.
+    in_variables = {(path, text) for path in VARIABLES for text in (STUCK, WORD)}
+    assert set(found) == in_variables
+
+
+def test_the_search_of_the_api_finds_what_is_there(aftermath: Aftermath) -> None:
+    answered = {answer.endpoint for answer in aftermath.answers if answer.status == 200}
+    assert {one.path for one in endpoints()} - answered == WITHOUT_ANSWER
+    traces = list(_traces(aftermath.answers))
+    assert {where for where, _ in _found(traces, [MARKER])} >= {RUN, RUN.removesuffix("/{dag_run_id}")}
+    assert {where for where, _ in _found(traces, [aftermath.message_id])} >= {
+        f"{TASK}/xcomEntries",
+        f"{TASK}/xcomEntries/{{xcom_key}}",
+        f"{TASK}/state-store",
+        f"{TASK}/links",
+        f"{TASK}/logs/{{try_number}}",
+        TASK,  # the trigger's arguments, while it waited
+    }
+    masked = {where for where, _ in _found(traces, ["+39-*******005"])}
+    assert masked >= {TASK, f"{TASK}/logs/{{try_number}}"}
+
+
+def _secrets(aftermath: Aftermath, gateway: Gateway) -> list[str]:
     assert aftermath.made, "no token was made with the API key"
     logins = [f"{gateway.email}:{key}" for key in (API_KEY, WRONG_KEY)]
     basic = [b64encode(login.encode()).decode() for login in logins]
-    secrets = [TOKEN, WRONG_TOKEN, API_KEY, WRONG_KEY, *basic, *aftermath.made, STUCK, UNREACHED, WORD, NAME]
-    assert _found(aftermath.traces, secrets) == []
+    return [TOKEN, WRONG_TOKEN, API_KEY, WRONG_KEY, *basic, *aftermath.made, STUCK, UNREACHED, WORD, NAME]
+
+
+def _asked(run: DagRun, task_ids: list[str]) -> list[ApiAnswer]:
+    """Ask all of Airflow's API about the run's tasks, its connections and its Variables."""
+    connections = [f"canary_{name}" for name in CONNECTIONS]
+    more = {"connection_id": connections, "variable_key": ["canary_stuck", "canary_text"]}
+    return list(api_answers(run, task_ids, more))
+
+
+def _traces(answers: Iterable[ApiAnswer]) -> Iterator[Trace]:
+    return (Trace(answer.endpoint, answer.text) for answer in answers)
 
 
 def _fill_the_database(stack: AirflowStack, gateway: Gateway) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG, BaseOperator
 
+from airflow_provider_messaggisms.airflow_versions import hide_from_logs
 from airflow_provider_messaggisms.alarms.events import event_of
 from tests.airflow.alarms.occasions import RUN_ID, dag_failed, deadline_missed, killed, task_failed
 
@@ -35,9 +36,7 @@ def test_the_first_line_of_an_error_that_says_something_counts(error: Any, why: 
 
 
 def test_a_secret_that_airflow_knows_of_does_not_travel_in_the_error() -> None:
-    from airflow.providers.common.compat.sdk import mask_secret
-
-    mask_secret("hunter2-hunter2")
+    assert hide_from_logs(["hunter2-hunter2"])
     assert (
         event_of(task_failed(ValueError("login with hunter2-hunter2 failed"))).why
         == "ValueError: login with *** failed"

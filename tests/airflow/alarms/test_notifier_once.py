@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -21,9 +17,8 @@ from airflow_provider_messaggisms.exceptions import (
     MessaggiSmsError,
 )
 from airflow_provider_messaggisms.notifications import MessaggiSmsNotifier
-from tests.airflow.alarms.notifying import ANNA, BEN, Face, alarm, call_back, new_machine, numbers, texts
+from tests.airflow.alarms.notifying import BEN, Face, alarm, call_back, new_machine, numbers, texts
 from tests.airflow.alarms.occasions import RUN_ID, RUN_STARTED, dag_failed, deadline_missed, killed, task_failed
-from tests.progress import SILENCE_SECONDS
 
 
 @pytest.mark.parametrize("context", [killed(), dag_failed(), deadline_missed()], ids=["task", "dag", "deadline"])
@@ -200,19 +195,6 @@ def test_racing_callbacks_send_one_sms_on_a_busy_account_too(gateway: Gateway) -
     for thread in threads:
         thread.join()
     assert len(gateway.inbox()) == 9
-
-
-def test_racing_processes_send_one_sms(gateway: Gateway, tmp_path: Path) -> None:
-    script = (
-        "from airflow_provider_messaggisms.notifications import MessaggiSmsNotifier\n"
-        "from tests.airflow.alarms.occasions import task_failed\n"
-        f"MessaggiSmsNotifier(recipients={ANNA!r}, alarm_key='etl', timeout_seconds=60)(task_failed())\n"
-    )
-    racing = [
-        subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "TMPDIR": str(tmp_path)}) for _ in range(3)
-    ]
-    assert [one.wait(SILENCE_SECONDS) for one in racing] == [0, 0, 0]
-    assert len(gateway.inbox()) == 1
 
 
 def test_racing_callbacks_in_one_event_loop_send_one_sms(gateway: Gateway) -> None:

@@ -5,6 +5,7 @@ A storm: sixty callbacks at once, from eight processes of one machine, end in on
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from tests.airflow.alarms.notifying import ANNA, alarm, call_back
 from tests.airflow.alarms.occasions import task_failed
 from tests.airflow.conftest import posts
-from tests.progress import longer_and_longer
+from tests.progress import SILENCE_SECONDS, longer_and_longer
 
 PROCESSES, CALLBACKS = 8, 60
 
@@ -104,3 +105,16 @@ def test_a_gateway_that_never_answers_gets_one_attempt_of_each(storm: Storm, gat
     assert all("this alarm may be lost" in result["error"] for result in results)
     assert max(result["seconds"] for result in results) < 6 * seconds  # they end by themselves, on a busy machine too
     assert posts(gateway) <= CALLBACKS
+
+
+def test_racing_processes_send_one_sms(gateway: Gateway, tmp_path: Path) -> None:
+    script = (
+        "from airflow_provider_messaggisms.notifications import MessaggiSmsNotifier\n"
+        "from tests.airflow.alarms.occasions import task_failed\n"
+        f"MessaggiSmsNotifier(recipients={ANNA!r}, alarm_key='etl', timeout_seconds=60)(task_failed())\n"
+    )
+    racing = [
+        subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "TMPDIR": str(tmp_path)}) for _ in range(3)
+    ]
+    assert [one.wait(SILENCE_SECONDS) for one in racing] == [0, 0, 0]
+    assert len(gateway.inbox()) == 1

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_messaggisms.call_runner import SEEN
 from airflow_provider_messaggisms.emulator.pytest_plugin import Gateway
 from airflow_provider_messaggisms.exceptions import ConfigurationError, InsufficientCreditError
-from airflow_provider_messaggisms.hooks import SEEN, MessaggiSmsHook
+from airflow_provider_messaggisms.hooks import MessaggiSmsHook
 from airflow_provider_messaggisms.operators import MessaggiSmsSendOperator, MessaggiSmsSendTransactionOperator
 from tests.airflow.conftest import posts
 

@@ -73,6 +73,7 @@ ANNA_AND_BEN = [("+39-3491234567", {"name": "Anna"}), ("+39-3491234568", {"name"
         "number,name\n\u200b,\u200b\n+393491234567,Anna\n+393491234568,Ben\n",
         "number,name\n'+393491234567,Anna\n'+393491234568,Ben\n",
         '"number","name"\n"=""+393491234567""","=""Anna"""\n="+393491234568",="Ben"\n',
+        'number, "name, short", "name"\n+393491234567, "a, b", "Anna"\n"+393491234568", , "Ben"\n',
     ],
     ids=[
         "plain",
@@ -106,6 +107,7 @@ ANNA_AND_BEN = [("+39-3491234567", {"name": "Anna"}), ("+39-3491234568", {"name"
         "a row of invisible blanks",
         "apostrophes that keep numbers from being calculated with",
         "texts as formulas, so that Excel keeps their zeros",
+        "blanks before cells in quotes",
     ],
 )
 def test_a_csv_file_gives_numbers_and_the_fields_that_the_text_uses(content: str, tmp_path: Path) -> None:
@@ -173,6 +175,7 @@ def test_a_bad_row_is_named_by_its_line(content: str, error: str, tmp_path: Path
         ("number,name\n+393491234567,Anna\nTotale,1\n", r"line 3: \*\*\* is not one telephone number"),
         ("number,name\n02 1234567-8,Anna\n", r"line 2: .* holds more than one number"),
         ("number,name\nnan,Anna\n", r"line 2: the number is missing \('nan'\)$"),
+        ("number,name\n+393491234567,\n", r"line 2 \(\+39-\*{7}567\); .* \(it is blank\)$"),
         ("number,name\n+393491234567,\u00a0\n", r"line 2 \(\+39-\*{7}567\); .* \(it is blank\)$"),
         ("number,name\n+393491234567,nan\n", r"line 2 .* \(it holds 'nan', which stands for a missing value\)$"),
         ("number,name\n+393491234567,#N/D\n", r"line 2 .* \(it holds '#N/D', which stands for a missing value\)$"),
@@ -375,7 +378,7 @@ def test_a_region_that_is_none_is_no_fault_of_the_numbers(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("path", ["nosuch://people.csv", "https://[bad/people.csv"])
-def test_an_address_that_nobody_can_open_is_an_error_that_names_it(path: str) -> None:
+def test_an_address_that_cannot_be_opened_is_named(path: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^recipients_path: .*people.csv cannot be opened"):
         people(path)
 
@@ -426,8 +429,9 @@ def test_a_utf_16_file_without_its_mark_is_recognised(tmp_path: Path) -> None:
 
 def test_a_utf_16_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
-    path.write_bytes("number,name\n+393491234567,Anna\n".encode("utf-16")[:-1])
-    with pytest.raises(ConfigurationError, match=r"^recipients_path: .*people.csv is not UTF-16 after line \d"):
+    rows = "".join(f"+39349{i:07},Name\n" for i in range(600))
+    path.write_bytes(f"number,name\n{rows}+393481234567,Anna\n".encode("utf-16")[:-1])
+    with pytest.raises(ConfigurationError, match=r"^recipients_path: .*people.csv is not UTF-16 after line 601; save"):
         people(path)
 
 
