@@ -8,6 +8,7 @@ PYTEST_ARGS ?=
 VENV ?= .venv
 VENV_AIRFLOW2 ?= .venv-airflow2
 VENV_BENCH ?= .venv-bench
+VENV_CLUSTER ?= .venv-cluster
 VENV_RELEASE ?= .venv-release
 VENV_DOCS ?= .venv-docs
 
@@ -38,7 +39,7 @@ SET_UP_RELEASE = sh .ci/venv $(VENV_RELEASE) --no-install-project --group releas
 uv = $(call in,$(VENV_RELEASE)) uv --quiet $(1) --frozen --extra emulator --group airflow3
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test test-fast test-airflow2 test-contrary test-compat lint docs pictures bench contract-live \
+.PHONY: help set-up demo test test-fast test-airflow2 test-contrary test-compat test-cluster lint docs pictures bench contract-live \
     dist audit sbom clean
 
 help: ## Show this list
@@ -75,6 +76,11 @@ test-contrary: ## Run the provider's tests against a gateway whose undocumented 
 test-compat: ## Try the wheel beside each Airflow and Python that is supported, and print a table; takes long
 	@$(SET_UP)
 	exec $(call in,$(VENV)) tests.compat $(if $(CELLS),--cells "$(CELLS)") $(if $(COLUMNS),--columns "$(COLUMNS)")
+
+# Such as SCENES="workers waits" and SENDS=40; without them all that tests/cluster knows, with 100 sends a scene.
+test-cluster: ## Try the promises on a cluster (PostgreSQL, Redis, Celery) whose parts are killed; takes long
+	@sh .ci/venv $(VENV_CLUSTER) --extra emulator --group test --group lint --group airflow3 --group cluster
+	@exec $(call in,$(VENV_CLUSTER)) tests.cluster $(if $(SCENES),--scenes "$(SCENES)") $(if $(SENDS),--sends $(SENDS))
 
 lint: ## Check style, format and types
 	@$(SET_UP)

@@ -67,7 +67,8 @@ class AirflowApi:
 
     def call(self, method: str, path: str, payload: object = None) -> Any:
         """
-        Return the answer of ``/api/v2`` + ``path``. Ask again while it is a 500 or 503: SQLite's database is locked.
+        Return the answer of ``/api/v2`` + ``path``. Ask again while there is none, as in a restart, or it is a 500 or
+        503: SQLite's database is locked, or another one is away.
 
         :raises ApiError: Airflow refused.
         :raises NoSignOfLifeError: It answers with nothing else.
@@ -78,7 +79,7 @@ class AirflowApi:
             try:
                 return (request_json(method, f"{self.url}/api/v2{path}", payload),)
             except ApiError as error:
-                if error.status not in (500, 503):
+                if error.status not in (0, 500, 503):
                     raise
                 return None
 

@@ -26,11 +26,12 @@ from tests.system.api import AirflowApi
 from tests.system.home import Home
 from tests.system.processes import ComponentError, Guard, ask_to_stop
 
+#: The arguments of the command ``airflow``, by the component's name.
 COMPONENTS: Mapping[str, list[str]] = {
-    "api-server": [],
-    "scheduler": ["--skip-serve-logs"],  # logs are read from the disk they were written to
-    "dag-processor": [],
-    "triggerer": ["--skip-serve-logs"],
+    "api-server": ["api-server"],
+    "scheduler": ["scheduler", "--skip-serve-logs"],  # logs are read from the disk they were written to
+    "dag-processor": ["dag-processor"],
+    "triggerer": ["triggerer", "--skip-serve-logs"],
 }
 HEALTHY = frozenset({"metadatabase", "scheduler", "dag_processor", "triggerer"})
 
@@ -69,6 +70,7 @@ class AirflowStack:
     :param connections: Connection id to URI or JSON, handed over in the environment of every component.
     :param settings: More environment variables, such as :data:`QUICK_HEARTBEATS`; they win over those made here.
     :param without: A component that the DAGs do not need, such as ``triggerer``.
+    :param components: What to run, as :data:`COMPONENTS` has it, the default.
     :param on_step: Called with a few words when a step begins.
     """
 
@@ -80,24 +82,25 @@ class AirflowStack:
         connections: Mapping[str, str] | None = None,
         settings: Mapping[str, str] | None = None,
         without: str = "",
+        components: Mapping[str, list[str]] = COMPONENTS,
         on_step: Callable[[str], None] = lambda step: None,
     ) -> None:
         self.home = Home(home.resolve())
-        self.api = AirflowApi(f"http://127.0.0.1:{_free_port()}", self.check)
+        self.api = AirflowApi(f"http://127.0.0.1:{free_port()}", self.check)
         self.components: dict[str, subprocess.Popen[bytes]] = {}
         self._settings = {
             **_airflow_settings(self.home.folder, dags_folder.resolve(), self.api.url),
             **{f"AIRFLOW_CONN_{name.upper()}": value for name, value in (connections or {}).items()},
             **(settings or {}),
         }
-        self._wanted = [name for name in COMPONENTS if name != without]
+        self._wanted = {name: arguments for name, arguments in components.items() if name != without}
         self._healthy = HEALTHY - {without}
         self._on_step = on_step
         self._started = datetime.now(UTC)
         self._exits = ExitStack()
         self._guard: Guard | None = None
         self._begun: set[str] = set()  # what has a log file of this stack
-        self._restarts = dict.fromkeys(COMPONENTS, 0)
+        self._restarts = dict.fromkeys(components, 0)
 
     def __enter__(self) -> AirflowStack:
         with ExitStack() as exits:
@@ -120,7 +123,7 @@ class AirflowStack:
 
     def start(self, component: str) -> None:
         """Start a component, once more if it was killed. What it prints is added to its log file."""
-        self.components[component] = self._run(component, component, *COMPONENTS[component])
+        self.components[component] = self._run(component, *self._wanted[component])
 
     def kill(self, component: str) -> None:
         """End one component with SIGKILL, as the kernel does when memory is short. What it forked lives on."""
@@ -201,7 +204,8 @@ class AirflowStack:
         ask_to_stop(list(self.components.values()), grace_seconds=5)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that was free just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
