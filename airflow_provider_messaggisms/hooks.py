@@ -172,7 +172,7 @@ class MessaggiSmsHook(CallRunner):
         return self.run(calls.get_recipient(message_id, wire))
 
     def _read(self, recipients: Any, body: str | None = None) -> tuple[Recipient, ...]:
-        return read_recipients(recipients, body=body, default_region=self.settings.default_region).addressees
+        return read_recipients(recipients, body=body, default_region=self.settings.default_region).valid
 
     def get_credit(self) -> float | None:
         """

@@ -141,7 +141,7 @@ class MessaggiSmsSendTransactionOperator(SendingOperator):
 
     def _count_parts(self, body: str, recipients: Recipients) -> PartsCounter:
         # A file was counted while it was read.
-        return getattr(recipients, "tally", None) or super()._count_parts(body, recipients)
+        return getattr(recipients, "parts_counter", None) or super()._count_parts(body, recipients)
 
     def _price_limit(self, recipients: Recipients) -> float | None:
         """Leave a transaction's price to the gateway's own quote."""

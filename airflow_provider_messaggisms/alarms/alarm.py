@@ -169,12 +169,12 @@ def _text(request: AlarmRequest, event: Event, recipients: RecipientList) -> tup
         if not body:
             raise ConfigurationError("body: the template renders to nothing")
         check_placeholders(body, recipients)
-        to = plain_where_needed(body, recipients.addressees, request.max_parts)
+        to = plain_where_needed(body, recipients.valid, request.max_parts)
         fields = [one.fields for one in to]
         return fitted_text(body, event.error, max_parts=request.max_parts, fields=fields), to
 
     written = _optional("body", request.body, own, "sending the default text")
-    return written or (default_text(event, max_parts=request.max_parts, links=links_of(event)), recipients.addressees)
+    return written or (default_text(event, max_parts=request.max_parts, links=links_of(event)), recipients.valid)
 
 
 def _content(settings: Settings, sender: Any, **written: Any) -> MessageContent:

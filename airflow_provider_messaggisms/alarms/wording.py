@@ -79,13 +79,13 @@ def fitted_text(text: str, why: str, *, max_parts: int | None, fields: Collectio
     return text if max_parts is None else fit(list(_parted(text, why)), max_parts, fields=fields)
 
 
-def plain_where_needed(text: str, addressees: tuple[Recipient, ...], max_parts: int | None) -> tuple[Recipient, ...]:
+def plain_where_needed(text: str, recipients: tuple[Recipient, ...], max_parts: int | None) -> tuple[Recipient, ...]:
     """Turn the recipients' fields into GSM-7 if the text is too long otherwise; other alphabets stay."""
-    if max_parts is None or all(measure(fill(text, one.fields)).parts <= max_parts for one in addressees):
-        return addressees
+    if max_parts is None or all(measure(fill(text, one.fields)).parts <= max_parts for one in recipients):
+        return recipients
     return tuple(
         Recipient(one.number, {name: to_gsm7(value) or value for name, value in one.fields.items()})
-        for one in addressees
+        for one in recipients
     )
 
 

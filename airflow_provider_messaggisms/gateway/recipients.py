@@ -50,14 +50,14 @@ class RecipientList(RedactedStruct, frozen=True):
     """
     Recipients that were read, and those that were left out.
 
-    :param addressees: The recipients to send to, in the order written, each number once.
+    :param valid: The recipients to send to, in the order written, each number once.
     :param dropped: For each recipient that ``on_invalid="drop"`` left out, the reason; numbers masked.
     :param repeated: How many recipients were left out because their number was there already.
     :param conflicts: For each of these that has another text, so that ``on_repeated="first"`` lost it, the place.
     """
 
     _shown = ("dropped", "repeated")
-    addressees: tuple[Recipient, ...]
+    valid: tuple[Recipient, ...]
     dropped: tuple[str, ...] = ()
     repeated: int = 0
     conflicts: tuple[str, ...] = ()
@@ -65,10 +65,10 @@ class RecipientList(RedactedStruct, frozen=True):
     @property
     def numbers(self) -> frozenset[str]:
         """The numbers, without their order."""
-        return frozenset(one.number for one in self.addressees)
+        return frozenset(one.number for one in self.valid)
 
     def __iter__(self) -> Iterator[Recipient]:
-        return iter(self.addressees)
+        return iter(self.valid)
 
 
 class RecipientCheck:
@@ -274,9 +274,9 @@ def read_recipients(
         missing_hint=_NOTHING_PUSHED,
     )
     added = (check.add(position, one) for position, one in enumerate(_each(written)))
-    addressees = tuple(one for one in added if one is not None)
+    valid = tuple(one for one in added if one is not None)
     check.finish("recipients")
-    return RecipientList(addressees, tuple(check.dropped), check.repeated, tuple(check.conflicts))
+    return RecipientList(valid, tuple(check.dropped), check.repeated, tuple(check.conflicts))
 
 
 def _each(written: Any) -> Iterator[Any]:

@@ -66,7 +66,7 @@ class RecipientFile:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = path
-        self.tally = PartsCounter(body)
+        self.parts_counter = PartsCounter(body)
         self._number_column = number_column
         self._encoding = encoding
         self._clock = clock
@@ -112,7 +112,7 @@ class RecipientFile:
                 check_no_clash(names_of_airflow, [name for name, value in fields.items() if value != ""])
             recipient = self._check.add_row(line, number, fields)
             if recipient is not None:
-                self.tally.add(recipient.fields)
+                self.parts_counter.add(recipient.fields)
             if count % _LOOK_EVERY_ROWS == 0 and progress.is_due():
                 log.info("Checked %s rows of %s", f"{count:,}", self.path)
         self._check.finish(f"recipients_path: {self.path}")

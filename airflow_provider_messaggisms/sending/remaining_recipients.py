@@ -51,7 +51,7 @@ class RemainingRecipients:
         self.dropped = recipients.dropped
         self.repeated = recipients.repeated
         self.conflicts = recipients.conflicts
-        self.tally = getattr(recipients, "tally", None)  # of all that are in a file
+        self.parts_counter = getattr(recipients, "parts_counter", None)  # of all that are in a file
         log.warning(
             "Earlier, this task instance sent message(s) %s to other recipients. Of the recipients now, %d have it "
             "from there and do not get it again; %d get it. Some of these may have it from another map index, if the "

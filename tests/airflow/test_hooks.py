@@ -289,8 +289,8 @@ def test_steps_are_followed_and_get_their_results(face: Any) -> None:
         assert (yield Pause(0.0)) is None
         message = yield calls.get_message(listed[0].id)
         numbers = yield calls.get_numbers(message.id)
-        tally = yield calls.get_delivery_counts(message.id)
-        return [message.id, len(numbers), tally.total]
+        counts = yield calls.get_delivery_counts(message.id)
+        return [message.id, len(numbers), counts.total]
 
     assert face.run_steps(steps()) == [sent.id, 2, 2]
 

@@ -74,9 +74,9 @@ def _trigger(url: str) -> Figures:
         async def read(message_id: str) -> int:
             call = calls.get_delivery_counts(message_id, many=True)
             ticking = asyncio.create_task(ticker.run())
-            tally = call.parse(await transport.send(call.request, None, call.collect()))
+            counts = call.parse(await transport.send(call.request, None, call.collect()))
             ticking.cancel()
-            return tally.total
+            return counts.total
 
         runner.run(read(SMALL))
         ticker.lag = ticker.busy = 0.0

@@ -40,7 +40,7 @@ def _body_and_headers() -> tuple[bytes, dict[str, str]]:
     from airflow_provider_messaggisms.gateway.content import MessageContent
     from airflow_provider_messaggisms.gateway.recipients import read_recipients
 
-    request = calls.send_message(MessageContent(sender="Bench", body=TEXT), read_recipients(TO).addressees).request
+    request = calls.send_message(MessageContent(sender="Bench", body=TEXT), read_recipients(TO).valid).request
     return request.body or b"", {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
 
 

@@ -55,8 +55,8 @@ def whole(body: bytes) -> DeliveryCounts:
     return calls.get_delivery_counts("m1").parse(Response(200, {}, body))
 
 
-def told(tally: DeliveryCounts) -> tuple[Any, ...]:
-    verdict = tally.verdict("m1", Rule(0.1, accept_delivered_to_operator=True))
+def told(counts: DeliveryCounts) -> tuple[Any, ...]:
+    verdict = counts.verdict("m1", Rule(0.1, accept_delivered_to_operator=True))
     return verdict.outcome, verdict.report, verdict.unknown_states
 
 
@@ -64,9 +64,9 @@ def told(tally: DeliveryCounts) -> tuple[Any, ...]:
 @pytest.mark.parametrize("dumps", [{}, {"indent": 2}, {"separators": (",", ":")}, {"ensure_ascii": False}])
 def test_a_long_answer_is_counted_as_if_it_had_been_read_whole(piece: int, dumps: dict[str, Any]) -> None:
     body = answer(recipients(700), **dumps)
-    tally, left = collected(body, piece)
-    assert told(tally) == told(whole(body))
-    assert tally.total == 700
+    counts, left = collected(body, piece)
+    assert told(counts) == told(whole(body))
+    assert counts.total == 700
     assert left < len(body)
 
 
@@ -104,8 +104,8 @@ def test_no_text_inside_a_recipient_is_taken_for_a_border(bodies: list[str], pie
 
 @pytest.mark.parametrize("data", [[], None, RECIPIENT, [RECIPIENT]])
 def test_a_short_answer_in_any_of_its_shapes_is_counted(data: Any) -> None:
-    tally, _ = collected(answer(data), 100)
-    assert tally.total == (1 if data else 0)
+    counts, _ = collected(answer(data), 100)
+    assert counts.total == (1 if data else 0)
 
 
 def test_the_first_hundred_failures_keep_their_places_across_slices() -> None:

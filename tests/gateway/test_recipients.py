@@ -30,7 +30,7 @@ ROSA, LEA, UGO = "+39-3471112223", "+39-3482223334", "+39-3493334445"
 
 
 def numbers(written: Any, **how: Any) -> list[str]:
-    return [one.number for one in read_recipients(written, **how).addressees]
+    return [one.number for one in read_recipients(written, **how).valid]
 
 
 @pytest.mark.parametrize(
@@ -55,16 +55,16 @@ def test_one_recipient_is_read_in_every_form(written: Any) -> None:
 
 def test_numbers_and_objects_may_stand_side_by_side_and_keep_their_order() -> None:
     found = read_recipients([{"number": LEA, "fields": {"name": "Lea", "sum": 7, "rate": 1.5}}, ROSA, Recipient(UGO)])
-    assert [one.number for one in found.addressees] == [LEA, ROSA, UGO]
-    assert found.addressees[0].fields == {"name": "Lea", "sum": "7", "rate": "1.5"}
-    assert found.addressees[0] == Recipient(LEA, {"name": "Lea", "sum": "7", "rate": "1.5"})
-    assert found.addressees[1] == Recipient(ROSA)
+    assert [one.number for one in found.valid] == [LEA, ROSA, UGO]
+    assert found.valid[0].fields == {"name": "Lea", "sum": "7", "rate": "1.5"}
+    assert found.valid[0] == Recipient(LEA, {"name": "Lea", "sum": "7", "rate": "1.5"})
+    assert found.valid[1] == Recipient(ROSA)
     assert (found.dropped, found.repeated) == ((), 0)
 
 
 def test_a_number_given_twice_is_sent_to_once_however_it_is_written() -> None:
     found = read_recipients([ROSA, "0039 347 1112223", LEA, {"number": ROSA}])
-    assert [one.number for one in found.addressees] == [ROSA, LEA]
+    assert [one.number for one in found.valid] == [ROSA, LEA]
     assert found.repeated == 2
 
 
@@ -145,7 +145,7 @@ def test_the_caller_may_name_the_place() -> None:
 
 def test_on_invalid_drop_sends_to_the_rest_and_reports_the_others() -> None:
     found = read_recipients([ROSA, "+39 12", 5, LEA], on_invalid="drop")
-    assert [one.number for one in found.addressees] == [ROSA, LEA]
+    assert [one.number for one in found.valid] == [ROSA, LEA]
     assert [why.partition(":")[0] for why in found.dropped] == ["recipients[1]", "recipients[2]"]
 
 
@@ -241,7 +241,7 @@ class float32:  # noqa: N801 (numpy's name)
 
 
 def one(fields: Any, body: str | None = BODY) -> Recipient:
-    return read_recipients({"number": ROSA, "fields": fields}, body=body).addressees[0]
+    return read_recipients({"number": ROSA, "fields": fields}, body=body).valid[0]
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_a_missing_value_is_refused_if_a_placeholder_needs_it(value: Any) -> Non
     assert one({"name": "Rosa", "other": value}).fields == {"name": "Rosa"}
     assert one({"name": value}, body=None).fields == {}
     found = read_recipients([{"number": ROSA, "fields": {"name": value}}, LEA], body="Hello", on_invalid="drop")
-    assert len(found.addressees) == 2
+    assert len(found.valid) == 2
 
 
 def test_the_error_says_what_stands_for_the_missing_value() -> None:
@@ -327,9 +327,9 @@ def child(name: str, number: str = ROSA) -> dict[str, Any]:
 
 def test_one_number_with_one_text_is_sent_to_once_and_counted() -> None:
     found = read_recipients([child("Lea"), child(" Lea"), child("Ugo", UGO)], body=BODY)
-    assert (len(found.addressees), found.repeated, found.conflicts) == (2, 1, ())
+    assert (len(found.valid), found.repeated, found.conflicts) == (2, 1, ())
     found = read_recipients([child("Lea"), child("Ugo")], body="Hello")  # the text is the same, whatever the fields
-    assert (len(found.addressees), found.repeated, found.conflicts) == (1, 1, ())
+    assert (len(found.valid), found.repeated, found.conflicts) == (1, 1, ())
 
 
 @pytest.mark.parametrize("on_invalid", ["fail", "drop"])
@@ -342,7 +342,7 @@ def test_one_number_with_two_texts_is_refused_with_both_places(on_invalid: Any) 
 def test_fields_that_the_text_does_not_use_make_no_other_text() -> None:
     checked = [Recipient(ROSA, {"name": "Rosa"}), Recipient(ROSA, {"name": "Lea"})]
     found = read_recipients([*checked, {"number": ROSA, "fields": {"name": "Ugo"}}], body="Hello")
-    assert (len(found.addressees), found.repeated) == (1, 2)
+    assert (len(found.valid), found.repeated) == (1, 2)
 
 
 def test_on_repeated_first_sends_the_first_text_and_tells_the_others() -> None:
@@ -377,11 +377,11 @@ def test_a_text_may_hold_a_list_as_python_or_json_write_it(write: Callable[[Any]
 
 def test_no_repr_shows_a_number_or_a_field() -> None:
     found = read_recipients([{"number": ROSA, "fields": {"name": "Ludovica"}}, "+39 12"], on_invalid="drop")
-    for value in (found, found.addressees[0], list(found)):
+    for value in (found, found.valid[0], list(found)):
         for shown in (repr(value), str(value), pretty_repr(value)):
             assert "3471112223" not in shown
             assert "Ludovica" not in shown
-    assert repr(found.addressees[0]) == "Recipient('+39-*******223')"
+    assert repr(found.valid[0]) == "Recipient('+39-*******223')"
 
 
 written_numbers = st.sampled_from(

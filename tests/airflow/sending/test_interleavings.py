@@ -227,7 +227,7 @@ class Actor:
     def _send(self) -> None:
         hook = HookToSimulation(UnreliableTransport(self.gateway, self.fates))
         context, people = self._context(), [f"+39-349{1000000 + i}" for i in range(self.people)]
-        recipients = read_recipients(people, validate="possible").addressees
+        recipients = read_recipients(people, validate="possible").valid
         origin = Origin.of(context, self.installation)
         key = origin.key(one.number for one in recipients)
         send = ExactlyOnce(hook, context, origin, key=key, sender="Airflow", pauses_seconds=(0.0, 0.0))
