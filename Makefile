@@ -39,8 +39,8 @@ SET_UP_RELEASE = sh .ci/venv $(VENV_RELEASE) --no-install-project --group releas
 uv = $(call in,$(VENV_RELEASE)) uv --quiet $(1) --frozen --extra emulator --group airflow3
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test test-fast test-airflow2 test-contrary test-compat test-cluster lint docs pictures bench contract-live \
-    dist audit sbom clean
+.PHONY: help set-up demo test test-fast test-airflow2 test-contrary test-compat test-cluster lint docs pictures bench \
+    contract-live dist audit sbom clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -9,7 +9,7 @@ already when the first one failed at its last call but one. Last, once, a millio
 recipients shows there.
 
 Targets: as few calls as chunks, at most 30 MB above the idle process, at most 2.6 times the loop's CPU per recipient;
-for a million at most 200 MB, and no more CPU per recipient than for a tenth of it, but for what is noise.
+for a million at most 200 MB, and at most half as much again of CPU per recipient as for a tenth of it.
 Every measurement is a process of its own. Linux only, for the peak of the memory.
 """
 
@@ -45,7 +45,7 @@ ROUNDS = 3
 MAX_MB = 30
 MILLION_MAX_MB = 200
 OURS_TO_HAND = 2.6
-LINEAR = 1.25
+LINEAR = 1.5  # a million numbers do not fit into the processor's caches
 
 PLAIN, PERSONAL = "The office is closed tomorrow", "{{name}}, the office is closed tomorrow"
 

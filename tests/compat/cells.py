@@ -46,12 +46,14 @@ class Release:
     :param day: What the index had before that day is installed: the day after its release, or after its constraints
         were last renewed (2.11.2, 3.1.8 and 3.3.2). Empty for no limit.
     :param pythons: The versions of Python that it allows.
+    :param held: Requirements without which that Airflow gets something that came after it and does not fit.
     :param lifted: Requirements that its own constraints are too old for; see ``docs/versions.md``.
     """
 
     version: str
     day: str
     pythons: Sequence[str]
+    held: Sequence[str] = ()
     lifted: Sequence[str] = ()
 
 
@@ -62,7 +64,8 @@ RELEASES = (
     Release("3.2.2", "2026-05-30", PYTHONS),
     Release("3.3.2", "2026-09-30", PYTHONS),
     Release("newest", "", PYTHONS),
-    Release(LOWEST, "2026-03-29", PYTHONS[:1]),
+    # Airflow 2.11.0 does not open file:// with the universal-pathlib 0.3 that came after it.
+    Release(LOWEST, "2026-03-29", PYTHONS[:1], held=("universal-pathlib==0.2.6",)),
 )
 
 
@@ -165,7 +168,7 @@ class Environment:
         """
         if self._release.version == LOWEST:
             # Named one by one: to uv, what a wheel needs is not direct.
-            self._install(*needed_by(wheel), "--resolution", "lowest-direct", *self._limit())
+            self._install(*needed_by(wheel), *self._release.held, "--resolution", "lowest-direct", *self._limit())
             self._install(wheel, "--no-deps")
         else:
             self._install(f"{DISTRIBUTION} @ {wheel.as_uri()}", *self._pinned())

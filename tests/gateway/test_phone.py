@@ -24,6 +24,8 @@ from tests.gateway.numbering_agreement import (
 )
 
 unhurried = settings(deadline=None)  # the machine may be busy; speed is for the benchmarks to measure
+# The plans of countries grow, and phonenumbers learns of it: 11 digits in 9.0.0, 12 a year later.
+LONGEST_IN_ITALY = max(phonenumbers.PhoneMetadata.metadata_for_region("IT").fixed_line.possible_length)
 VALIDATIONS: tuple[Validation, ...] = ("full", "possible")
 
 
@@ -155,7 +157,7 @@ def test_a_hyphen_at_the_wrong_place_is_corrected(at: int, validate: Validation)
         ("+39 (0)345 1234567", None, "has a (0) that may or may not belong to it"),
         ("+999 123456789", None, "does not begin with the code of a country"),
         ("+39 1", None, "has too few digits"),
-        ("112", "IT", "has 3 digits after +39, where a mobile or fixed line has 6 to 12"),
+        ("112", "IT", f"has 3 digits after +39, where a mobile or fixed line has 6 to {LONGEST_IN_ITALY}"),
         ("+1 415 555 26", None, "has 8 digits after +1, where a mobile or fixed line has 10:"),
         ("+800 1234 5678", None, "no line begins with +800"),
         ("349 123 4567", "Italy", "is not a country: write its two letters"),
