@@ -182,22 +182,6 @@ def metrics_of_airflow() -> Any:
     return StatsOfAirflow
 
 
-def test_a_send_is_counted_in_20_microseconds() -> None:
-    from time import process_time
-
-    counts = Metrics.of("sms", "production")
-    sms = message(1, 1, 0.05)
-    counts.sent(sms)
-
-    def microseconds() -> float:
-        began = process_time()
-        for _ in range(1000):
-            counts.sent(sms)
-        return (process_time() - began) * 1e3
-
-    assert min(microseconds() for _ in range(5)) < 20
-
-
 # --- who counts -------------------------------------------------------------------------------------------------------
 
 
