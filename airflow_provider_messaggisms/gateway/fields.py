@@ -144,6 +144,12 @@ def missing_field_hint(name: str, fields: Mapping[Any, Any]) -> str:
             continue
         if isinstance(value, str) and not value.strip(BLANKS):
             return " (it is blank)"
-        shown = repr(value.strip(BLANKS)) if isinstance(value, str) else type(value).__name__.removesuffix("Type")
-        return f" (it holds {shown}, which stands for a missing value)"
+        return f" (it holds {_missing(value)}, which stands for a missing value)"
     return ""
+
+
+def _missing(value: Any) -> str:
+    """Name a missing value as people know it: 'nan' as a text, nan, None, NaT, NA."""
+    if isinstance(value, str):
+        return repr(value.strip(BLANKS))
+    return str(value) if isinstance(value, float) else type(value).__name__.removesuffix("Type")

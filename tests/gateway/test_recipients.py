@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import numbers as numbers_abc
 from collections.abc import Callable
 from contextlib import suppress
@@ -266,8 +267,9 @@ def test_the_error_says_what_stands_for_the_missing_value() -> None:
         one({"name ": "nan"})
     with pytest.raises(ConfigurationError, match=r"\(it is blank\)$"):
         one({"name": " "})
-    with pytest.raises(ConfigurationError, match=r"\(it holds None, which stands for a missing value\)$"):
-        one({"name": None})
+    for value in (None, math.nan, math.inf):
+        with pytest.raises(ConfigurationError, match=rf"\(it holds {value}, which stands for a missing value\)$"):
+            one({"name": value})
 
 
 @pytest.mark.parametrize("name", ["Nan", "NAN", "Null", "Na", "NA", "none", "0"])

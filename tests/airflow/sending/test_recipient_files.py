@@ -331,7 +331,7 @@ def test_a_json_number_is_sent_as_it_is_written(tmp_path: Path) -> None:
         ('{"number": "+393491234567", "name": ""}', r"line 2 .* \(it is blank\)$"),
         (
             '{"number": "+393491234567", "name": NaN}',
-            r"line 2 .* \(it holds float, which stands for a missing value\)$",
+            r"line 2 .* \(it holds nan, which stands for a missing value\)$",
         ),
         (
             '{"number": "+393491234567", "name": "A", "name": "B"}',
