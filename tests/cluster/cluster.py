@@ -158,10 +158,18 @@ def running_cluster(folder: Path, *, sends: int) -> Iterator[Cluster]:
             components=_components(folder),
             on_step=lambda step: print(f"... {step}", flush=True),
         )
+        _preload(folder / "airflow")
         exits.enter_context(stack)
         for dag in DAGS.glob("*.py"):
             stack.wait_for_dag(dag.stem)
         yield Cluster(stack, gateway, servers, folder, sends)
+
+
+def _preload(home: Path) -> None:
+    """Let the workers import what sends need once, as ``docs/many.md`` advises for many tasks."""
+    settings = home / "config" / "airflow_local_settings.py"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("import airflow_provider_messaggisms.preload  # noqa: F401\n")
 
 
 def _connections(gateway: Gateway) -> dict[str, str]:
