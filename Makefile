@@ -79,7 +79,7 @@ test-compat: ## Try the wheel beside each Airflow and Python that is supported, 
 
 # Such as SCENES="workers waits" and SENDS=40; without them all that tests/cluster knows, with 100 sends a scene.
 test-cluster: ## Try the promises on a cluster (PostgreSQL, Redis, Celery) whose parts are killed; takes long
-	@sh .ci/venv $(VENV_CLUSTER) --extra emulator --group test --group lint --group airflow3 --group cluster
+	@sh .ci/venv $(VENV_CLUSTER) --extra emulator --group test --group airflow3 --group cluster
 	@exec $(call in,$(VENV_CLUSTER)) tests.cluster $(if $(SCENES),--scenes "$(SCENES)") $(if $(SENDS),--sends $(SENDS))
 
 lint: ## Check style, format and types

@@ -150,8 +150,8 @@ def _fast(number: str, *, full: bool) -> str | None:
     digits = number[1:]
     if number[0] != "+" or not (digits.isdecimal() and digits.isascii()):
         return None
-    if digits.startswith("39") and _is_italian_mobile(digits[2:]):
-        return f"+39-{digits[2:]}"
+    if digits.startswith("39") and (mobile := _italian_mobile().fullmatch(number)):
+        return f"+39-{mobile[1]}"
     found = plan(digits[:3])
     if found is None:
         return None
@@ -160,11 +160,6 @@ def _fast(number: str, *, full: bool) -> str | None:
     if len(national) not in lengths or (trunk is not None and trunk.match(national)):
         return None
     return None if full and not lines[len(national)].fullmatch(national) else f"+{code}-{national}"
-
-
-def _is_italian_mobile(national: str) -> bool:
-    """Tell whether ASCII digits are a mobile number of Italy without its country code, a line in full."""
-    return len(national) == 10 and national[0] == "3" and national[1] != "0"
 
 
 def _read(number: str, default_region: str | None, *, full: bool) -> str:
@@ -197,7 +192,7 @@ def _with_code(digits: str, region: str | None) -> str:
         return digits
     if region is None:
         return _international(digits)
-    if region == "IT" and _is_italian_mobile(digits):
+    if region == "IT" and _italian_mobile().fullmatch(f"+39{digits}"):
         return f"+39{digits}"
     code, whole = national_plan(region)
     return f"+{code}{digits}" if whole.fullmatch(digits) else digits
